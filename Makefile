@@ -1,0 +1,48 @@
+# The targets people use; their logic is in tools/.
+PYTHON ?= python3
+PY := .venv/bin/python
+READY := .venv/.ready
+ONE_THREAD := OMP_NUM_THREADS=1 PYTHONHASHSEED=0
+
+.DEFAULT_GOAL := help
+.PHONY: help setup book site serve test check refresh studies smoke clean
+
+help: ## show this list
+	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-8s %s\n", $$1, $$2}' Makefile
+
+$(READY): requirements.txt pyproject.toml
+	@$(PYTHON) tools/environment.py
+
+setup: $(READY) ## make .venv with all that is needed
+
+book: $(READY) ## run every chapter, then build the site from these runs
+	@$(PY) -m tools.chapters
+	@$(PY) -m tools.site build --executed
+
+site: $(READY) ## build the site from the committed outputs
+	@$(PY) -m tools.site build
+
+serve: $(READY) ## show the site on this machine
+	@$(PY) -m tools.site serve
+
+test: check ## all tests: check, then every chapter cell by cell
+	@env -u MPLBACKEND -u BOOK_PROFILE $(ONE_THREAD) $(PY) -m pytest -W default -q --nbval-lax --nbval-current-env \
+		--nbval-cell-timeout 300 -n 2 --dist loadfile book/*.ipynb
+
+check: $(READY) ## ruff and pytest, without the chapters' cells
+	@$(PY) -m ruff check .
+	@$(PY) -m ruff format --check .
+	@$(ONE_THREAD) $(PY) -m pytest -q -n 2
+
+refresh: $(READY) ## run the chapters in place and rewrite the pages that follow from them
+	@$(PY) -m tools.chapters --in-place
+	@$(PY) -m tools.pages
+
+studies: $(READY) ## make the committed studies (hours; goes on where it stopped)
+	@$(PY) -m tools.studies
+
+smoke: $(READY) ## run every chapter with few steps and seeds
+	@$(PY) -m tools.chapters --profile smoke --jobs 2 --out _build/smoke
+
+clean: ## remove what was built, but not .venv and not the studies
+	@rm -rf _build/html _build/source _build/runs _build/smoke _build/.doctrees _build/.jupyter_cache _build/*.log

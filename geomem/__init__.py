@@ -1,0 +1,52 @@
+"""geomem: associative and geometric memories of graphs, on two cores. The public names, in reading order."""
+
+from .graphs import Graph, cycle, grid, irregular, path_star, read_edges, tree_star
+from .spectral import Spectrum, random_walk, symmetric_walk
+from .metrics import cosine_by_hops, cosines, edge_recall, first_hop_accuracy
+from .metrics import geometric_contrast, geometric_order, geometric_share
+from .memory import Memory, associative_memory, fiedler_memory, heat_kernel_memory, incidence_memory, largest_heat_time
+from .memory import cost_in_bits, cost_in_norm
+from .tasks import Vocabulary, edge_examples
+from .models import SequenceModel
+from .dynamics import flow_matrix, gradient_flow
+from .ensemble import train_ensemble
+from .records import claim, exceeds_null, load_records, record, standard_error
+
+__all__ = [
+    "Graph",
+    "cycle",
+    "grid",
+    "irregular",
+    "path_star",
+    "read_edges",
+    "tree_star",
+    "Spectrum",
+    "random_walk",
+    "symmetric_walk",
+    "cosine_by_hops",
+    "cosines",
+    "edge_recall",
+    "first_hop_accuracy",
+    "geometric_contrast",
+    "geometric_order",
+    "geometric_share",
+    "Memory",
+    "associative_memory",
+    "fiedler_memory",
+    "heat_kernel_memory",
+    "incidence_memory",
+    "largest_heat_time",
+    "cost_in_bits",
+    "cost_in_norm",
+    "Vocabulary",
+    "edge_examples",
+    "SequenceModel",
+    "flow_matrix",
+    "gradient_flow",
+    "train_ensemble",
+    "claim",
+    "exceeds_null",
+    "load_records",
+    "record",
+    "standard_error",
+]

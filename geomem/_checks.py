@@ -1,0 +1,94 @@
+"""One sentence for every wrong argument: its name, the rule, the value met and the way out."""
+
+import difflib
+import math
+import numbers
+from collections.abc import Iterable, Sequence
+
+DENSE_LIMIT = 5_000
+"""Largest n for which an n x n array is made (5,000 squared in float64 is 200 MB)."""
+
+
+def integer(name: str, value, *, least: int, hint: str = "") -> int:
+    """Return ``value`` as an int, or say why it is none that is at least ``least``."""
+    if isinstance(value, bool) or not isinstance(value, numbers.Integral):
+        raise TypeError(f"{name} must be an integer, got {value!r} of type {type(value).__name__}.{_way_out(hint)}")
+    if value < least:
+        raise ValueError(f"{name} must be at least {least}, got {value}.{_way_out(hint)}")
+    return int(value)
+
+
+def real(
+    name: str,
+    value,
+    *,
+    above: float | None = None,
+    least: float | None = None,
+    below: float | None = None,
+    hint: str = "",
+) -> float:
+    """Return ``value`` as a float within ``(above, below)`` or ``[least, below)``, never NaN or infinite."""
+    if isinstance(value, bool) or not isinstance(value, numbers.Real):
+        raise TypeError(f"{name} must be a number, got {value!r} of type {type(value).__name__}.{_way_out(hint)}")
+    low = above is not None and not value > above
+    low = low or (least is not None and not value >= least)
+    if not math.isfinite(value) or low or (below is not None and not value < below):
+        rules = [f"greater than {above:g}"] if above is not None else []
+        rules += [f"at least {least:g}"] if least is not None else []
+        rules += [f"less than {below:g}"] if below is not None else []
+        raise ValueError(f"{name} must be finite and {' and '.join(rules)}, got {value}.{_way_out(hint)}")
+    return float(value)
+
+
+def one_of(name: str, value, options: Iterable[str]) -> str:
+    """Return ``value`` if it is one of ``options``; else name them and the nearest."""
+    options = list(options)
+    if value in options:
+        return value
+    near = difflib.get_close_matches(str(value), options, n=1)
+    meant = f" Did you mean {near[0]!r}?" if near else ""
+    raise ValueError(f"{name} must be one of {', '.join(map(repr, options))}, got {value!r}.{meant}")
+
+
+def seeds_of(seeds) -> tuple[int, ...]:
+    """Return ``seeds`` as a non-empty tuple of different non-negative integers."""
+    if isinstance(seeds, numbers.Integral) or not isinstance(seeds, Iterable):
+        raise TypeError(f"seeds must be a sequence of integers, got {seeds!r}. Write seeds=[{seeds!r}] for one seed.")
+    seeds = tuple(integer("a seed", seed, least=0) for seed in seeds)
+    if not seeds:
+        raise ValueError("seeds must hold at least one seed, got none. Write seeds=range(8) for eight.")
+    if len(set(seeds)) < len(seeds):
+        raise ValueError(f"seeds must differ, got {seeds}: a repeated seed is the same run, not a second one.")
+    return seeds
+
+
+def snapshots_of(snapshots: Sequence[int], steps: int) -> tuple[int, ...]:
+    """Return the listed steps in order, with the last step added."""
+    listed = {integer("a snapshot", step, least=0) for step in snapshots}
+    late = [step for step in listed if step > steps]
+    if late:
+        raise ValueError(f"snapshots must not lie after the last step, {steps}, got {min(late)}. Raise steps or drop it.")
+    return tuple(sorted(listed | {steps}))
+
+
+def dense(n_nodes: int, what: str, way_out: str) -> None:
+    """Refuse an n x n array above ``DENSE_LIMIT`` nodes."""
+    if n_nodes > DENSE_LIMIT:
+        raise ValueError(
+            f"{what} needs a dense array of {n_nodes:,} x {n_nodes:,}; the limit is n = {DENSE_LIMIT:,}. {way_out}"
+        )
+
+
+def _way_out(hint: str) -> str:
+    return f" {hint}" if hint else ""
+
+
+def device_of(device: str):
+    """Return the torch device, "auto" meaning CUDA where there is one; refuse CUDA where there is none."""
+    import torch
+
+    device = str(device)
+    one_of("device", device.split(":")[0], ("auto", "cpu", "cuda"))
+    if device.startswith("cuda") and not torch.cuda.is_available():
+        raise ValueError(f"device must be one this machine has, got {device!r}: there is no CUDA here. Use device='cpu'.")
+    return torch.device(("cuda" if torch.cuda.is_available() else "cpu") if device == "auto" else device)

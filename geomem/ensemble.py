@@ -1,0 +1,251 @@
+"""Many tiny models at once: seeds and knobs are a batch dimension over one ``SequenceModel``."""
+
+import itertools
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+from torch.func import functional_call, stack_module_state, vmap
+from torch.nn.attention import SDPBackend, sdpa_kernel
+
+from . import _checks
+from .graphs import Graph
+from .metrics import edge_recall
+from .models import SequenceModel
+from .tasks import Vocabulary, edge_examples
+
+KNOBS = ("lr", "weight_decay", "init_std", "dropout")
+SCHEDULES = {
+    "constant": lambda part: 1.0,
+    "cosine": lambda part: 0.1 + 0.45 * (1 + math.cos(math.pi * part)),
+}
+PRECISIONS = ("float32", "float64", "bf16")
+BETAS, EPS = (0.9, 0.999), 1e-8
+CHUNK_BYTES = 64 * 2**20
+"""Parameters, gradients and two moments of members trained together stay below this: larger chunks leave the cache."""
+
+
+@dataclass(frozen=True, eq=False)
+class Runs:
+    """Hold what an ensemble of B members left: T snapshots, n nodes.
+
+    Args:
+        steps: Steps taken at each snapshot, int64 ``(T,)``; the last is the final state.
+        embeddings: Node rows of the embedding table, ``(T, B, n, width)``.
+        loss: Mean cross-entropy over directed edges, nats, without dropout, ``(T, B)``.
+        edge_recall: As in ``metrics``, of the trained directions, float64 ``(T, B)``.
+        knobs: One value a member for lr, weight_decay, init_std, dropout and seed, ``(B,)`` each; seeds run fastest.
+    """
+
+    steps: Tensor
+    embeddings: Tensor
+    loss: Tensor
+    edge_recall: Tensor
+    knobs: dict[str, Tensor]
+    final_scores: Tensor
+    parameters: dict[str, Tensor]
+    settings: dict
+
+    def scores(self) -> Tensor:
+        """Return the final logits over node tokens, v given u at ``[u, v]``, ``(B, n, n)``."""
+        return self.final_scores
+
+    def model(self, b: int) -> SequenceModel:
+        """Return member b as a model of its own, with its final parameters."""
+        b = range(len(self.final_scores))[b]
+        model = SequenceModel(**self.settings, dropout=float(self.knobs["dropout"][b]), seed=int(self.knobs["seed"][b]))
+        model.to(self.embeddings.dtype).load_state_dict({name: stack[b] for name, stack in self.parameters.items()})
+        return model
+
+
+def train_ensemble(
+    *,
+    core: str = "linear",
+    graph: Graph,
+    width: int = 32,
+    layers: int = 1,
+    heads: int = 1,
+    steps: int = 500,
+    lr: float | Sequence[float] = 0.01,
+    schedule: str = "cosine",
+    weight_decay: float | Sequence[float] = 0.0,
+    init_std: float | Sequence[float] = 0.02,
+    core_std: float = 0.02,
+    dropout: float | Sequence[float] = 0.0,
+    frozen: bool = False,
+    tied: bool = True,
+    self_edges: bool = False,
+    directions: str = "both",
+    seeds: Sequence[int] = range(16),
+    snapshots: Sequence[int] = (0,),
+    precision: str = "float32",
+    device: str = "cpu",
+) -> Runs:
+    """Train many tiny models on the edges of one graph at once, full batch.
+
+    The loss is the mean cross-entropy over directed edges, softmax over the node tokens. AdamW with betas (.9, .999) and
+    eps 1e-8; decay acts on all trained parameters; "cosine" decays the rate to a tenth. The batch is the grid of the
+    listed knobs times the seeds, seeds fastest. A member's start values and dropout draws depend on its seed only, so
+    members that differ in a knob share them, and a member trained alone ends at the same numbers.
+
+    Since the loss needs a node's answers once, the model reads n rows, not one an edge: ``u`` for cores that read one
+    token, ``[EDGE] u`` for the others. One dropout draw serves all edges of a node.
+
+    Args:
+        core: A name in ``models.CORES``.
+        graph: The facts.
+        width: Width of the embeddings.
+        layers: Blocks or linear maps.
+        heads: Attention heads.
+        steps: Optimiser steps, at least 1.
+        lr: Learning rate, > 0; one or several.
+        schedule: "cosine" or "constant".
+        weight_decay: Decoupled decay, at least 0; one or several.
+        init_std: Standard deviation of the embedding's start values, > 0; one or several.
+        core_std: That of the core's weights, > 0.
+        dropout: Share dropped, in [0, 1); one or several.
+        frozen: Leave the embeddings as drawn: the associative memory.
+        tied: Unembed with the embedding table.
+        self_edges: Train ``u -> u`` too.
+        directions: "both", "forward" or "backward"; only nodes with a target enter the loss.
+        seeds: One member a seed and knob setting.
+        snapshots: Steps at which to keep embeddings, loss and recall; the last step is always kept.
+        precision: "float32", "float64", or "bf16" (autocast over float32 parameters).
+        device: "cpu", "cuda" or "auto".
+
+    Returns:
+        The runs, on the CPU.
+
+    Raises:
+        TypeError: If an argument has the wrong type.
+        ValueError: If an argument is out of range or unknown, or nothing is left to train.
+
+    Source:
+        Paper, tiny runs (AdamW, lr 0.01, cosine to a tenth, init std 0.02); the batch of knobs is ours.
+
+    Example:
+        >>> from geomem.graphs import cycle
+        >>> runs = train_ensemble(graph=cycle(5), width=8, steps=50, lr=[0.01, 0.1], seeds=[0, 1])
+        >>> runs.loss.shape, runs.knobs["seed"].tolist()
+        (torch.Size([2, 4]), [0, 1, 0, 1])
+    """
+    steps = _checks.integer("steps", steps, least=1)
+    kept = _checks.snapshots_of(snapshots, steps)
+    _checks.one_of("schedule", schedule, SCHEDULES)
+    _checks.one_of("precision", precision, PRECISIONS)
+    device = _checks.device_of(device)
+    members = _members(lr, weight_decay, init_std, dropout, seeds)
+    reads_edge_tag = core not in ("identity", "linear")
+    settings = dict(n_tokens=Vocabulary(graph.n_nodes).n_tokens, core=core, width=width, layers=layers, heads=heads,
+                    positions="learned", context=2, tied=tied, frozen=frozen, core_std=core_std)  # fmt: skip
+    template = SequenceModel(**settings)
+    if not any(p.requires_grad for p in template.parameters()):
+        raise ValueError("frozen must leave something to train: the identity core has nothing but its embedding.")
+    tokens = torch.arange(graph.n_nodes)[:, None]
+    if reads_edge_tag:
+        tokens = edge_examples(graph, directions="both", self_edges=True)[-graph.n_nodes :, :2]
+    targets = graph.targets(directions=directions, self_edges=self_edges)
+    size = 16 * sum(p.numel() for p in template.parameters())
+    chunk = max(1, CHUNK_BYTES // size)
+    parts = [
+        _train_chunk(settings, members[a : a + chunk], tokens, targets, steps, SCHEDULES[schedule], kept, precision, device)
+        for a in range(0, len(members), chunk)
+    ]
+    embeddings, loss, scores = (torch.cat([part[k] for part in parts], dim=1) for k in (0, 1, 2))
+    parameters = {name: torch.cat([part[3][name] for part in parts]) for name in parts[0][3]}
+    recall = edge_recall(scores.nan_to_num(nan=0.0), graph, self_edges=self_edges, directions=directions)
+    knobs = {name: torch.tensor([member[name] for member in members]) for name in (*KNOBS, "seed")}
+    return Runs(torch.tensor(kept), embeddings, loss, recall, knobs, scores[-1], parameters, settings)
+
+
+def _members(lr, weight_decay, init_std, dropout, seeds) -> list[dict]:
+    """Return one dict a member: the grid of the knobs, seeds fastest."""
+    rules = {
+        "lr": {"above": 0},
+        "weight_decay": {"least": 0},
+        "init_std": {"above": 0},
+        "dropout": {"least": 0, "below": 1},
+    }
+    axes = []
+    for name, value in zip(KNOBS, (lr, weight_decay, init_std, dropout), strict=True):
+        listed = list(value) if isinstance(value, (list, tuple, range)) or hasattr(value, "tolist") else [value]
+        if not listed:
+            raise ValueError(f"{name} must hold at least one value, got none.")
+        axes.append([_checks.real(name, v.item() if hasattr(v, "item") else v, **rules[name]) for v in listed])
+    axes.append(_checks.seeds_of(seeds))
+    return [dict(zip((*KNOBS, "seed"), values, strict=True)) for values in itertools.product(*axes)]
+
+
+def _train_chunk(settings, members, tokens, targets, steps, schedule, kept, precision, device):
+    """Train these members together; return snapshots of embeddings, loss and scores, and the final parameters."""
+    dtype = torch.float64 if precision == "float64" else torch.float32
+    models = [SequenceModel(**settings, init_std=member["init_std"], seed=member["seed"]) for member in members]
+    trained = {name for name, p in models[0].named_parameters() if p.requires_grad}
+    parameters, _ = stack_module_state(models)
+    parameters = {k: v.detach().to(device, dtype).requires_grad_(k in trained) for k, v in parameters.items()}
+    rates = torch.tensor([m["dropout"] for m in members], dtype=dtype, device=device)
+    noise = _noise(models[0], members, tokens, device, dtype) if rates.any() else itertools.repeat(None)
+    n = len(targets)
+    tokens, targets = tokens.to(device), targets.to(device, dtype)
+
+    def scores(member, rate, draws):
+        state = {**member, "dropout": rate}
+        return functional_call(models[0], state, (tokens,), {"where": -1, "noise": draws})[:, :n]
+
+    def all_scores(draws=None):
+        autocast = torch.autocast(device.type, torch.bfloat16, enabled=precision == "bf16")
+        with autocast, sdpa_kernel(SDPBackend.MATH):  # the only attention kernel that vmap can batch
+            in_dims = (0, 0, None if draws is None else 0)
+            return vmap(scores, in_dims)(parameters, rates, draws).to(dtype)
+
+    moving = [parameters[name] for name in sorted(trained)]
+    optimizer = _adamw(moving, members)
+    snapshots = []
+    for first, last in zip((0, *kept), kept, strict=False):
+        for step in range(first, last):
+            loss = _loss(all_scores(next(noise)), targets).sum()  # members are independent: their gradients do not mix
+            _adamw_step(optimizer, torch.autograd.grad(loss, moving), schedule(step / max(steps - 1, 1)))
+        with torch.no_grad():
+            now = all_scores()
+            table = parameters["embedding"].detach()[:, :n].clone()
+            snapshots.append((table.cpu(), _loss(now, targets).cpu(), now.cpu()))
+    final = {name: p.detach().cpu() for name, p in parameters.items()}
+    return (*(torch.stack(part) for part in zip(*snapshots, strict=True)), final)
+
+
+def _loss(scores: Tensor, targets: Tensor) -> Tensor:
+    """Return the mean cross-entropy over directed edges of every member, ``(B,)``."""
+    return -(torch.log_softmax(scores, dim=-1) * targets).sum((-2, -1)) / targets.sum()
+
+
+def _noise(model: SequenceModel, members: list[dict], tokens: Tensor, device, dtype):
+    """Yield each step's dropout draws ``(B, sites, n, length, width)``: one stream a seed, whatever the knobs."""
+    streams = {m["seed"]: torch.Generator().manual_seed(2**32 + m["seed"]) for m in members}
+    while True:
+        draws = {seed: model.draw_noise(tokens, stream) for seed, stream in streams.items()}
+        yield torch.stack([draws[m["seed"]] for m in members]).to(device, dtype)
+
+
+def _adamw(parameters: list[Tensor], members: list[dict]) -> torch.optim.AdamW:
+    """Return torch's fused AdamW with one parameter group for each run of members of equal rate and decay.
+
+    Its parameters are slices that share memory with the stacks, so a step writes where the model reads.
+    """
+    groups, start = [], 0
+    for (lr, decay), same in itertools.groupby(members, key=lambda member: (member["lr"], member["weight_decay"])):
+        stop = start + len(list(same))
+        slices = [p.detach()[start:stop] for p in parameters]
+        groups.append({"params": slices, "lr": lr, "initial_lr": lr, "weight_decay": decay, "members": slice(start, stop)})
+        start = stop
+    return torch.optim.AdamW(groups, betas=BETAS, eps=EPS, fused=True)
+
+
+def _adamw_step(optimizer: torch.optim.AdamW, gradients: Sequence[Tensor], factor: float) -> None:
+    """Take one step with every group's own rate times ``factor``."""
+    for group in optimizer.param_groups:
+        group["lr"] = group["initial_lr"] * factor
+        for p, gradient in zip(group["params"], gradients, strict=True):
+            p.grad = gradient[group["members"]].contiguous()  # the fused kernel reads memory as if it were
+    optimizer.step()

@@ -1,0 +1,237 @@
+"""Every picture of the book: a function takes data and an axis, and returns the axis it drew on."""
+
+from collections.abc import Mapping, Sequence
+
+import matplotlib.pyplot as plt
+import networkx as nx
+import numpy as np
+import torch
+from matplotlib.axes import Axes
+from matplotlib.colors import TwoSlopeNorm
+from torch import Tensor
+
+from .graphs import Graph
+
+COLORS = {
+    "associative": "#7a7a7a",
+    "linear": "#e69f00",
+    "transformer": "#0072b2",
+    "mamba": "#cc79a7",
+    "node2vec": "#009e73",
+    "geometric": "#009e73",
+    "null": "#b0b0b0",
+}
+"""One colour a model all through the book (Okabe and Ito's set, told apart by colour-blind readers)."""
+INK = "#333333"
+WIDTH = 9.0
+"""Width of a full figure in inches: 900 pixels at the book's 100 dpi."""
+
+
+def panels(rows: int = 1, columns: int = 1, *, height: float = 2.8, width: float = WIDTH, **kwargs) -> np.ndarray:
+    """Return a ``(rows, columns)`` array of clean axes on one white figure.
+
+    Args:
+        rows: Rows of panels.
+        columns: Columns of panels.
+        height: Height of a row, inches.
+        width: Width of the figure, inches.
+        **kwargs: Handed to ``plt.subplots`` (``sharey=True``, say).
+    """
+    _, axes = plt.subplots(rows, columns, figsize=(width, rows * height), squeeze=False, layout="constrained", **kwargs)
+    for ax in axes.flat:
+        ax.spines[["top", "right"]].set_visible(False)
+        ax.tick_params(labelsize=9, color=INK, labelcolor=INK)
+    return axes
+
+
+def name(ax: Axes, text: str) -> Axes:
+    """Write a small name above a panel."""
+    ax.set_title(text, loc="left", fontsize=10, color=INK)
+    return ax
+
+
+def layout(g: Graph) -> np.ndarray:
+    """Return where to draw the nodes, ``(n, 2)``: springs of hop length, components side by side, each of radius 1."""
+    graph, places, shift = g.to_networkx(), np.zeros((g.n_nodes, 2)), 0.0
+    row = {label: number for number, label in enumerate(g.labels)}
+    parts = sorted(nx.connected_components(graph), key=lambda part: (-len(part), min(row[x] for x in part)))
+    for part in parts:
+        part = sorted(part, key=row.get)
+        start = nx.circular_layout(part) if len(part) > 2 else None
+        spots = nx.kamada_kawai_layout(graph.subgraph(part), pos=start) if len(part) > 2 else nx.circular_layout(part)
+        xy = np.array([spots[node] for node in part])
+        xy = (xy - xy.mean(0)) / max(np.linalg.norm(xy - xy.mean(0), axis=1).max(), 1e-9)
+        scale = 1.0 if part == parts[0] else max(0.35, (len(part) / len(parts[0])) ** 0.5)
+        shift += scale if shift else 0.0
+        places[[row[node] for node in part]] = xy * scale + [shift, 0.0]
+        shift += scale + 0.25
+    return places
+
+
+def node_colors(g: Graph) -> np.ndarray:
+    """Return one colour a node, RGBA ``(n, 4)``: the same rule for all graphs, the angle at which ``layout`` puts it."""
+    places, colors = layout(g), np.zeros((g.n_nodes, 4))
+    components = g.components().numpy()
+    for component in np.unique(components):
+        here = components == component
+        x, y = (places[here] - places[here].mean(0)).T
+        radius = np.hypot(x, y) / max(np.hypot(x, y).max(), 1e-9)
+        hue = plt.get_cmap("twilight")((np.arctan2(y, x) / (2 * np.pi) + 0.15) % 1.0)
+        strength = np.clip(0.35 + 0.65 * radius, 0, 1)[:, None]
+        colors[here] = strength * hue + (1 - strength) * np.array([0.93, 0.93, 0.93, 1.0])
+    colors[:, 3] = 1.0
+    return colors
+
+
+def graph(g: Graph, ax: Axes, *, labels: bool | None = None, places=None, size: float | None = None) -> Axes:
+    """Draw a graph at ``places`` (by default its layout), with labels where there is room.
+
+    Args:
+        g: The graph.
+        ax: Where to draw.
+        labels: Whether to write the labels; by default up to 20 nodes with short names.
+        places: ``(n, 2)``; by default ``layout(g)``.
+        size: Marker area in points squared.
+    """
+    places = layout(g) if places is None else np.asarray(places)
+    size = size or float(np.clip(1500 / g.n_nodes, 14, 110))
+    for u, v in g.edges.tolist():
+        ax.plot(*places[[u, v]].T, color="#9a9a9a", linewidth=1.0, zorder=1)
+    ax.scatter(*places.T, s=size, c=node_colors(g), edgecolors=INK, linewidths=0.6, zorder=2, clip_on=False)
+    short = g.n_nodes <= 20 and max(map(len, g.labels)) <= 3
+    colors = node_colors(g) if (short if labels is None else labels) else ()
+    for (x, y), label, color in zip(places, g.labels, colors, strict=False):
+        ink = "white" if color[:3] @ [0.299, 0.587, 0.114] < 0.55 else "black"
+        ax.text(x, y, label, ha="center", va="center", fontsize=7, color=ink, zorder=3, parse_math=False)
+    ax.set_aspect("equal")
+    ax.margins(0.06)
+    ax.set_axis_off()
+    return ax
+
+
+def embedding(E: Tensor, g: Graph, ax: Axes, *, labels: bool | None = False, size: float | None = None) -> Axes:
+    """Draw an embedding on its two leading principal components, turned to resemble the graph's layout.
+
+    The turn is a rotation or reflection and one scale, so shapes are the embedding's own.
+
+    Args:
+        E: One embedding, ``(n, m)``.
+        g: The graph.
+        ax: Where to draw.
+        labels: As in ``graph``.
+        size: As in ``graph``.
+    """
+    E = torch.as_tensor(E).double()
+    U, scale, _ = torch.linalg.svd(E - E.mean(0), full_matrices=False)
+    flat = (U[:, :2] * scale[:2]).numpy()
+    flat = np.pad(flat, ((0, 0), (0, 2 - flat.shape[1])))
+    target = layout(g)
+    left, _, right = np.linalg.svd(flat.T @ (target - target.mean(0)))
+    return graph(g, ax, labels=labels, places=flat @ left @ right, size=size)
+
+
+def heat_map(matrix: Tensor, ax: Axes, *, center: float | None = None, label: str = "", limit: float | None = None) -> Axes:
+    """Draw a node-by-node matrix with a colour bar; the diagonal is left grey, because self pairs drown the rest.
+
+    Args:
+        matrix: ``(n, n)``.
+        ax: Where to draw.
+        center: The value in the middle of a two-sided colour scale; None for one-sided.
+        label: What the colour means.
+        limit: Largest value of the scale; by default the largest entry off the diagonal.
+    """
+    values = np.array(torch.as_tensor(matrix).double())
+    np.fill_diagonal(values, np.nan)
+    values[values == -1] = -1.0
+    low, high = np.nanmin(values), np.nanmax(values) if limit is None else limit
+    if center is not None:
+        reach = max(high - center, center - low, 1e-9)
+        norm, colors = TwoSlopeNorm(center, center - reach, center + reach), "RdBu_r"
+    else:
+        norm, colors = plt.Normalize(low, high), "viridis"
+    colors = plt.get_cmap(colors).with_extremes(bad="#d0d0d0")
+    image = ax.imshow(values, cmap=colors, norm=norm, interpolation="nearest")
+    ax.set_xticks([])
+    ax.set_yticks([])
+    ax.spines[:].set_visible(False)
+    bar = ax.figure.colorbar(image, ax=ax, shrink=0.8, aspect=18)
+    bar.set_label(label, fontsize=9, color=INK)
+    bar.ax.tick_params(labelsize=8)
+    bar.outline.set_visible(False)
+    return ax
+
+
+def band(x, values: Tensor, ax: Axes, *, color: str = INK, label: str = "", marker: str = "", style: str = "-") -> Axes:
+    """Draw the mean over seeds with its spread: min to max below ten seeds, else the 10th to the 90th percentile.
+
+    Args:
+        x: ``(T,)``.
+        values: ``(T, S)``, one column a seed.
+        ax: Where to draw.
+        color: Of the line and, lighter, the band.
+        label: For the legend.
+        marker: Of the points.
+        style: Of the line.
+    """
+    x, values = np.asarray(x), np.asarray(torch.as_tensor(values).double())
+    low, high = (0, 100) if values.shape[1] < 10 else (10, 90)
+    ax.plot(x, values.mean(1), style, color=color, label=label, marker=marker, markersize=4, linewidth=1.6)
+    if values.shape[1] > 1:
+        ax.fill_between(x, *np.percentile(values, [low, high], axis=1), color=color, alpha=0.18, linewidth=0)
+    return ax
+
+
+def by_hops(curves: Mapping[str, Tensor], ax: Axes) -> Axes:
+    """Draw mean cosine against hop distance, one band a model.
+
+    Args:
+        curves: Model name to ``(S, max_hops + 1)``, as ``cosine_by_hops`` gives; 0 hops (self) is left out.
+        ax: Where to draw.
+    """
+    ax.axhline(0, color="#bbbbbb", linewidth=0.8)
+    for model, values in curves.items():
+        hops = np.arange(1, values.shape[-1])
+        band(hops, values.T[1:], ax, color=COLORS.get(model, INK), label=model, marker="o")
+    ax.set_xlabel("hops", fontsize=9)
+    ax.set_ylabel("cosine", fontsize=9)
+    return ax
+
+
+def cumulative(curves: Mapping[str, Tensor], ax: Axes, *, dims: int | None = None) -> Axes:
+    """Draw cumulative energy over non-trivial dimensions with its chance line, one band a model.
+
+    Args:
+        curves: Model name to ``(S, K)``, as ``Spectrum.cumulative_energy`` gives.
+        ax: Where to draw.
+        dims: How many leading dimensions count as Fiedler-like: a thin line there.
+    """
+    for model, values in curves.items():
+        k = values.shape[-1]
+        whole = torch.cat([torch.zeros(len(values), 1, dtype=values.dtype), values], dim=1)
+        band(np.arange(k + 1), whole.T, ax, color=COLORS.get(model, INK), label=model)
+    ax.plot([0, k], [0, 1], ":", color=INK, linewidth=1, label="chance")
+    if dims is not None:
+        ax.axvline(dims, color="#bbbbbb", linewidth=0.8)
+    ax.set_xlabel("non-trivial dimensions", fontsize=9)
+    ax.set_ylabel("share of energy", fontsize=9)
+    return ax
+
+
+def legend(axes: np.ndarray, *, columns: int | None = None) -> None:
+    """Put one legend for all panels below the figure."""
+    entries = {text: handle for ax in np.ravel(axes) for handle, text in zip(*ax.get_legend_handles_labels(), strict=True)}
+    figure = np.ravel(axes)[0].figure
+    figure.legend(entries.values(), entries.keys(), loc="outside lower center", ncols=columns or len(entries),
+                  frameon=False, fontsize=9)  # fmt: skip
+
+
+def table(rows: Sequence[Sequence], header: Sequence[str]) -> str:
+    """Return a Markdown table: text to the left, numbers to the right.
+
+    Args:
+        rows: Cells; floats are shown with three significant digits.
+        header: Column names.
+    """
+    text = [[f"{cell:.3g}" if isinstance(cell, float) else str(cell) for cell in row] for row in rows]
+    rule = ["---" if not isinstance(cell, (int, float)) else "---:" for cell in rows[0]]
+    return "\n".join("| " + " | ".join(cells) + " |" for cells in [list(header), rule, *text])

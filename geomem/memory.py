@@ -1,0 +1,327 @@
+"""Memories in closed form: embed, core, unembed without training; and what each costs in bits and in norm."""
+
+import math
+from dataclasses import dataclass
+from typing import NamedTuple
+
+import torch
+from torch import Tensor
+
+from . import _checks
+from .graphs import Graph
+from .metrics import edge_recall
+from .spectral import Spectrum, symmetric_walk
+
+HEAT_TIMES = tuple(round(0.1 * k, 1) for k in range(1, 61))
+"""The stated grid on which the heat kernel's largest time with full recall is sought: 0.1 to 6.0."""
+
+
+@dataclass(frozen=True, eq=False)
+class Memory:
+    """Hold a table of embeddings and the core between them; the score of v given u is ``Phi(u)^T M Phi(v)``.
+
+    Args:
+        embedding: Phi, one row a node, float64 ``(n, m)``.
+        core: M, float64 ``(m, m)``; None is the identity: a geometric memory.
+        name: What to call it in a caption.
+
+    Source:
+        Paper, section 2: associative ``Phi(v)^T W Phi(u)`` (so M is W^T), geometric ``Phi(u)^T Phi(v)``.
+
+    Example:
+        >>> Memory(torch.eye(2), None, "one-hot").logits().tolist()
+        [[1.0, 0.0], [0.0, 1.0]]
+    """
+
+    embedding: Tensor
+    core: Tensor | None
+    name: str
+
+    def logits(self) -> Tensor:
+        """Return the score of v given u at ``[u, v]``, float64 ``(n, n)``."""
+        read = self.embedding if self.core is None else self.embedding @ self.core
+        return read @ self.embedding.T
+
+
+def associative_memory(g: Graph, *, dim: int | None = None, seed: int = 0) -> Memory:
+    """Write the edges into a matrix between arbitrary embeddings: ``W = sum over edges of Phi(v) Phi(u)^T``.
+
+    Args:
+        g: The graph; both directions of every edge are written.
+        dim: Width of the embeddings. By default n: a random orthonormal basis, in which the scores are exactly the
+            adjacency matrix. Any other width draws Gaussian rows of expected length 1, with crosstalk about
+            1 / sqrt(dim).
+        seed: Draws the embeddings.
+
+    Returns:
+        The memory with core W^T.
+
+    Raises:
+        ValueError: If ``dim`` is below 1 or the graph is larger than dense arrays are made for.
+
+    Source:
+        Paper, section 2.
+
+    Example:
+        >>> from geomem.graphs import cycle
+        >>> torch.allclose(associative_memory(cycle(5)).logits(), cycle(5).adjacency())
+        True
+    """
+    n = g.n_nodes
+    dim = n if dim is None else _checks.integer("dim", dim, least=1)
+    generator = torch.Generator().manual_seed(_checks.integer("seed", seed, least=0))
+    phi = torch.randn(n, dim, generator=generator, dtype=torch.float64)
+    phi = torch.linalg.qr(phi).Q if dim == n else phi / math.sqrt(dim)
+    return Memory(phi, phi.T @ g.adjacency() @ phi, "associative")
+
+
+def incidence_memory(g: Graph) -> Memory:
+    """Return the table of incidences, ``Phi(u)_e = 1`` if u is an end of edge e: every fact, and no map.
+
+    Args:
+        g: The graph; the width is its number of edges.
+
+    Source:
+        Paper, section on Node2Vec: architecture alone does not force geometry.
+
+    Example:
+        >>> from geomem.graphs import cycle
+        >>> incidence_memory(cycle(3)).logits().tolist()
+        [[2.0, 1.0, 1.0], [1.0, 2.0, 1.0], [1.0, 1.0, 2.0]]
+    """
+    _checks.dense(max(g.n_nodes, g.n_edges), "The incidence table", "Work with g.edges instead.")
+    phi = torch.zeros(g.n_nodes, g.n_edges, dtype=torch.float64)
+    phi[g.edges, torch.arange(g.n_edges)[:, None]] = 1.0
+    return Memory(phi, None, "incidence")
+
+
+def heat_kernel_memory(g: Graph, t: float, *, self_edges: bool = False) -> Memory:
+    """Return the table V with ``V V^T = exp(t S)``: a look-up for small t, a map for large t.
+
+    Args:
+        g: The graph.
+        t: How long the heat spreads, > 0.
+        self_edges: As in ``Spectrum``.
+
+    Raises:
+        ValueError: If t is not positive or the graph is larger than dense arrays are made for.
+
+    Source:
+        Ours.
+
+    Example:
+        >>> from geomem.graphs import cycle
+        >>> memory = heat_kernel_memory(cycle(5), 1.0)
+        >>> torch.allclose(memory.logits(), torch.linalg.matrix_exp(symmetric_walk(cycle(5))))
+        True
+    """
+    t = _checks.real("t", t, above=0)
+    return Memory(torch.linalg.matrix_exp(0.5 * t * symmetric_walk(g, self_edges=self_edges)), None, "heat kernel")
+
+
+def largest_heat_time(g: Graph, times=HEAT_TIMES) -> float:
+    """Return the largest listed time at which the heat kernel still recalls every edge.
+
+    Args:
+        g: The graph.
+        times: Times to try, > 0; by default 0.1, 0.2, ... 6.0.
+
+    Raises:
+        ValueError: If none of them recalls every edge.
+
+    Source:
+        Ours.
+
+    Example:
+        >>> from geomem.graphs import grid
+        >>> largest_heat_time(grid(4, 4))
+        1.4
+    """
+    kept = [t for t in times if edge_recall(heat_kernel_memory(g, t).logits(), g) == 1]
+    if not kept:
+        raise ValueError(f"times must hold one that recalls every edge of {g!r}; of {len(times)} none does. Try smaller.")
+    return max(kept)
+
+
+def fiedler_memory(g: Graph, *, dims: int | None = None) -> Memory:
+    """Return the truncated spectral embedding: an orthonormal basis of the leading non-trivial dimensions.
+
+    It is a map that forgets edges: see its ``edge_recall``.
+
+    Args:
+        g: The graph.
+        dims: Dimensions kept, ending with an eigenspace; by default the Fiedler-like ones of ``Spectrum``.
+
+    Raises:
+        ValueError: If ``dims`` cuts an eigenspace.
+
+    Source:
+        Paper, section on the Fiedler vectors; its recall is ours.
+
+    Example:
+        >>> from geomem.graphs import cycle
+        >>> fiedler_memory(cycle(5)).embedding.shape
+        torch.Size([5, 2])
+    """
+    spectrum = Spectrum(g)
+    return Memory(spectrum.basis(spectrum.fiedler_dims if dims is None else dims), None, "Fiedler")
+
+
+class BitCost(NamedTuple):
+    """Bits to write a memory down; ``dims`` and ``levels`` are those of the geometric table that was found."""
+
+    associative: float
+    geometric: float
+    dims: int
+    levels: int
+
+
+def cost_in_bits(g: Graph, *, max_levels: int = 32, tries: int = 8) -> BitCost:
+    """Count the bits of both memories: ``|E| log2 |V|`` against ``|V| m log2(levels)``.
+
+    The geometric table is searched for, so its count is an upper bound: heat-kernel columns of the leading m spectral
+    dimensions (whole eigenspaces, with or without the trivial ones), every entry rounded to one of ``levels`` uniform
+    steps between the extremes, edge recall exactly 1; over a few heat times and turns of the basis.
+
+    Args:
+        g: The graph, at most 200 nodes.
+        max_levels: Largest number of levels tried, at least 2.
+        tries: Random turns of the basis tried a setting, at least 1 (seeded).
+
+    Returns:
+        Bits, one direction of each edge for the associative memory; ``geometric`` is infinite if nothing was found.
+
+    Raises:
+        ValueError: If the graph is too large to search.
+
+    Source:
+        Paper, propositions on succinctness (``|E| log |V|`` and ``|V| m log Delta``); the search is ours.
+
+    Example:
+        >>> from geomem.graphs import cycle
+        >>> round(cost_in_bits(cycle(8)).associative, 1)
+        24.0
+    """
+    _small("The search", g.n_nodes, 200)
+    max_levels = _checks.integer("max_levels", max_levels, least=2)
+    tries = _checks.integer("tries", tries, least=1)
+    n, associative = g.n_nodes, g.n_edges * math.log2(g.n_nodes)
+    best = BitCost(associative, math.inf, 0, 0)
+    for table in _spectral_tables(Spectrum(g)):
+        m = table.shape[1]
+        if edge_recall(table @ table.T, g) < 1:
+            continue  # a short cut: rounding seldom recalls what exact entries do not
+        turned = torch.stack([table] + [table @ _rotation(m, seed) for seed in range(1, tries)])
+        for levels in range(2, max_levels + 1):
+            bits = n * m * math.log2(levels)
+            if bits >= best.geometric:
+                break
+            written = _quantise(turned, levels)
+            if (edge_recall(written @ written.mT, g) == 1).any():
+                best = BitCost(associative, bits, m, levels)
+    return best
+
+
+def _spectral_tables(spectrum: Spectrum):
+    """Yield heat-kernel tables of 1, 2, ... leading eigenspaces, narrow first, with and without the trivial ones."""
+    for trivial in (False, True):
+        kept = [k for k in range(len(spectrum.values)) if trivial or not spectrum.trivial[k]]
+        for last in range(1, len(kept) + 1):
+            for t in (0.5, 1.0, 2.0, 4.0):
+                yield torch.cat([spectrum.bases[k] * (t * spectrum.values[k] / 2).exp() for k in kept[:last]], dim=1)
+
+
+def _rotation(m: int, seed: int) -> Tensor:
+    noise = torch.randn(m, m, generator=torch.Generator().manual_seed(seed), dtype=torch.float64)
+    return torch.linalg.qr(noise).Q
+
+
+def _quantise(table: Tensor, levels: int) -> Tensor:
+    """Round every entry to one of ``levels`` uniform steps between minus and plus the table's largest entry."""
+    top = table.abs().amax((-2, -1), keepdim=True)
+    step = 2 * top / (levels - 1)
+    return ((table + top) / step).round() * step - top
+
+
+class NormCost(NamedTuple):
+    """Frobenius norms under the unit margin; ``gap`` bounds the relative error of ``geometric``."""
+
+    associative: float
+    geometric: float
+    associative_bound: float
+    geometric_bound: float
+    gap: float
+
+
+def cost_in_norm(g: Graph, *, tolerance: float = 1e-4) -> NormCost:
+    """Find the least norm of each memory that scores edges at least 1 and non-edges at most 0, self excluded.
+
+    The associative store in an orthonormal basis is the adjacency matrix itself. The tied table's squared norm is the
+    trace of its Gram matrix, so the least one is a convex problem: minimise tr G over positive semidefinite G under the
+    margin. It is solved by alternating projections with a multiplier (ADMM), and the multiplier, made feasible, gives
+    the lower bound that certifies it.
+
+    Args:
+        g: The graph, at most 100 nodes.
+        tolerance: Largest relative gap between the table's norm and its lower bound, > 0.
+
+    Returns:
+        Norms of the stores of both directions, the paper's bounds ``sqrt(2 |E|)`` and ``sqrt |V|``, and the gap.
+
+    Raises:
+        ValueError: If the graph is larger than 100 nodes.
+        RuntimeError: If the gap is still open after 20,000 rounds.
+
+    Source:
+        Paper, proposition on norms; the computed minima are ours. ADMM: Boyd et al. (2011).
+
+    Example:
+        >>> from geomem.graphs import path_star
+        >>> round(cost_in_norm(path_star(4, 2)).geometric ** 2, 2)  # a star of d leaves needs 2 d
+        8.0
+    """
+    _small("The least norm", g.n_nodes, 100)
+    tolerance = _checks.real("tolerance", tolerance, above=0)
+    edges = g.adjacency().bool()
+    self_pairs = torch.eye(g.n_nodes, dtype=torch.bool)
+    lower = torch.where(edges, 1.0, -torch.inf).to(torch.float64)
+    upper = torch.where(edges | self_pairs, torch.inf, 0.0).to(torch.float64)
+    identity = self_pairs.to(torch.float64)
+    allowed, multiplier, weight = torch.zeros_like(identity), torch.zeros_like(identity), 1.0
+    for round_ in range(20_000):
+        values, vectors = torch.linalg.eigh(allowed - multiplier - identity / weight)
+        gram = (vectors * values.clamp(min=0)) @ vectors.T
+        previous, allowed = allowed, torch.minimum(torch.maximum(gram + multiplier, lower), upper)
+        multiplier = multiplier + gram - allowed
+        primal, dual = (gram - allowed).norm(), weight * (allowed - previous).norm()
+        if round_ % 10 == 9:
+            trace, bound = (
+                _feasible_trace(gram, edges, self_pairs),
+                _dual_bound(-weight * multiplier, edges, self_pairs),
+            )
+            if trace / bound < (1 + tolerance) ** 2:
+                store = math.sqrt(2 * g.n_edges)
+                return NormCost(store, math.sqrt(trace), store, math.sqrt(g.n_nodes), math.sqrt(trace / bound) - 1)
+            factor = 2.0 if primal > 10 * dual else 0.5 if dual > 10 * primal else 1.0
+            weight, multiplier = weight * factor, multiplier / factor
+    raise RuntimeError(f"the least norm of {g!r} was not certified to {tolerance:g}. Raise tolerance.")
+
+
+def _feasible_trace(gram: Tensor, edges: Tensor, self_pairs: Tensor) -> float:
+    """Return the trace of a feasible Gram matrix near ``gram``: entries mended, then the diagonal raised, then scaled."""
+    off = torch.where(edges, gram, gram.clamp(max=0)).masked_fill(self_pairs, 0.0) + torch.diag(gram.diagonal())
+    lift = max(0.0, -float(torch.linalg.eigvalsh(off)[0]))
+    smallest = float(off[edges].min())
+    return (float(off.trace()) + lift * len(off)) / smallest if smallest > 0 else math.inf
+
+
+def _dual_bound(multiplier: Tensor, edges: Tensor, self_pairs: Tensor) -> float:
+    """Return the lower bound sum of Y over edges, for Y >= 0 on edges, <= 0 off them, with largest eigenvalue 1."""
+    y = torch.where(edges, multiplier.clamp(min=0), multiplier.clamp(max=0)).masked_fill(self_pairs, 0.0)
+    top = float(torch.linalg.eigvalsh(y)[-1])
+    return float(y[edges].sum()) / top if top > 0 else 1e-300
+
+
+def _small(what: str, n_nodes: int, limit: int) -> None:
+    if n_nodes > limit:
+        raise ValueError(f"{what} is made for at most {limit} nodes, got {n_nodes}. Take a smaller graph of the family.")

@@ -1,0 +1,5 @@
+"""Embed, core, unembed: one model, and one file a core. A new core is a file here and a line in ``CORES``."""
+
+from .sequence import CORES, SequenceModel
+
+__all__ = ["CORES", "SequenceModel"]

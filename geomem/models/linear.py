@@ -1,0 +1,52 @@
+"""The two cores that read one token: nothing at all (Node2Vec), and linear maps (the paper's "neural network")."""
+
+import torch
+from torch import Tensor, nn
+
+
+class Identity(nn.Module):
+    """Leave the embedding as it is: with tied tables the logits are ``V V^T``, which is Node2Vec.
+
+    Source:
+        Paper, section on Node2Vec.
+    """
+
+    sequential = False
+    dropout_sites = 0
+
+    def __init__(self, width: int, layers: int, heads: int, generator: torch.Generator, std: float):
+        super().__init__()
+
+    def forward(self, x: Tensor, drop) -> Tensor:
+        """Return x."""
+        return x
+
+
+class Linear(nn.Module):
+    """Apply ``x -> W x + b``, ``layers`` times, with nothing between: logits ``E (W e_u + b)``.
+
+    Source:
+        Paper, tiny runs: the "neural network" is linear.
+    """
+
+    sequential = False
+    dropout_sites = 0
+
+    def __init__(self, width: int, layers: int, heads: int, generator: torch.Generator, std: float):
+        super().__init__()
+        self.maps = nn.ModuleList(dense(width, width, generator, std) for _ in range(layers))
+
+    def forward(self, x: Tensor, drop) -> Tensor:
+        """Map ``(batch, length, width)`` to the same shape."""
+        for layer in self.maps:
+            x = layer(x)
+        return x
+
+
+def dense(inputs: int, outputs: int, generator: torch.Generator, std: float) -> nn.Linear:
+    """Return a linear layer with normal weights from ``generator`` and zero bias; the global generator is not touched."""
+    layer = nn.utils.skip_init(nn.Linear, inputs, outputs)
+    with torch.no_grad():
+        layer.weight.copy_(torch.randn(outputs, inputs, generator=generator) * std)
+        layer.bias.zero_()
+    return layer

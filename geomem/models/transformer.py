@@ -1,0 +1,52 @@
+"""The Transformer core: pre-norm blocks of causal attention and a GELU network, as in GPT-2."""
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from .linear import dense
+
+
+class Block(nn.Module):
+    """One pre-norm block: ``x + attention(norm(x))``, then ``x + mlp(norm(x))``."""
+
+    def __init__(self, width: int, heads: int, generator: torch.Generator, std: float):
+        super().__init__()
+        self.heads = heads
+        self.norm_attention, self.norm_mlp = nn.LayerNorm(width), nn.LayerNorm(width)
+        self.qkv, self.out = dense(width, 3 * width, generator, std), dense(width, width, generator, std)
+        self.up, self.down = dense(width, 4 * width, generator, std), dense(4 * width, width, generator, std)
+
+    def forward(self, x: Tensor, drop) -> Tensor:
+        """Map ``(batch, length, width)`` to the same shape."""
+        x = x + drop(self.attention(self.norm_attention(x)))
+        return x + drop(self.down(F.gelu(self.up(self.norm_mlp(x)))))
+
+    def attention(self, x: Tensor) -> Tensor:
+        """Let every position look at itself and the positions before it."""
+        q, k, v = self.qkv(x).unflatten(-1, (3, self.heads, -1)).transpose(1, 3).unbind(2)  # (batch, heads, length, d)
+        return self.out(F.scaled_dot_product_attention(q, k, v, is_causal=True).transpose(1, 2).flatten(-2))
+
+
+class Transformer(nn.Module):
+    """Stack ``layers`` pre-norm blocks and a last norm.
+
+    Source:
+        Paper, settings: pre-norm, GELU; one layer and one head for the tiny graphs.
+    """
+
+    sequential = True
+
+    def __init__(self, width: int, layers: int, heads: int, generator: torch.Generator, std: float):
+        super().__init__()
+        if width % heads:
+            raise ValueError(f"heads must divide width, got heads={heads}, width={width}. Change one of them.")
+        self.dropout_sites = 2 * layers
+        self.blocks = nn.ModuleList(Block(width, heads, generator, std) for _ in range(layers))
+        self.norm = nn.LayerNorm(width)
+
+    def forward(self, x: Tensor, drop) -> Tensor:
+        """Map ``(batch, length, width)`` to the same shape."""
+        for block in self.blocks:
+            x = block(x, drop)
+        return self.norm(x)

@@ -1,0 +1,89 @@
+"""What every tool must agree on: the pages, the chapters, the one public address."""
+
+import os
+from pathlib import Path
+
+import yaml
+
+ROOT = Path(__file__).resolve().parents[1]
+COLAB = "https://colab.research.google.com/github/"
+PLACEHOLDER = "/OWNER/"
+NOT_YET = "geomem cannot be installed on Colab yet: its public address is not known."
+
+
+class UserError(Exception):
+    """A mistake of whoever called, told in one sentence and without a traceback."""
+
+
+def pages(root=ROOT):
+    """List the files of the table of contents, in order."""
+    toc = yaml.safe_load((root / "_toc.yml").read_text(encoding="utf8"))
+    names = [toc["root"]] + [entry["file"] for part in toc["parts"] for entry in part["chapters"]]
+    return [next((p for p in _spellings(root / n) if p.exists()), root / f"{n}.md") for n in names]
+
+
+def _spellings(stem):
+    return stem.with_name(stem.name + ".ipynb"), stem.with_name(stem.name + ".md")
+
+
+def chapters(root=ROOT):
+    """List the notebooks of the table of contents, in order."""
+    return [page for page in pages(root) if page.suffix == ".ipynb"]
+
+
+def select(prefixes, root=ROOT):
+    """Find the chapters that unique prefixes of their names stand for; all of them for no prefix."""
+    known = chapters(root)
+    if not known:
+        raise UserError("No chapter in _toc.yml exists yet.")
+    return [_one(prefix, known) for prefix in prefixes] if prefixes else known
+
+
+def _one(prefix, known):
+    found = [c for c in known if c.stem.startswith(Path(prefix).stem)]
+    if len(found) != 1:
+        trouble = "fits several chapters" if found else "fits no chapter"
+        raise UserError(f"{prefix!r} {trouble}: choose one of {', '.join(c.stem for c in found or known)}.")
+    return found[0]
+
+
+def address(root=ROOT):
+    """Read the repository's public address."""
+    return yaml.safe_load((root / "_config.yml").read_text(encoding="utf8"))["repository"]["url"]
+
+
+def colab_link(chapter, url):
+    """Write the Markdown link that opens a chapter on Colab."""
+    repository = url.removeprefix("https://github.com/")
+    return f"[Open in Colab]({COLAB}{repository}/blob/main/book/{chapter}.ipynb)"
+
+
+def setup_cell(url):
+    """Write the hidden first cell of every chapter: on Colab, it installs geomem or says why it cannot."""
+    action = f'raise SystemExit("{NOT_YET}")' if PLACEHOLDER in url else f'%pip install -q "geomem @ git+{url}"'
+    return f'import sys\n\nif "google.colab" in sys.modules:\n    {action}'
+
+
+def environment(**extra):
+    """Settings of every process that computes: one thread each, so that company changes no digit."""
+    inherited = {k: v for k, v in os.environ.items() if k != "MPLBACKEND"}
+    fixed = {"OMP_NUM_THREADS": "1", "PYTHONHASHSEED": "0", "JUPYTER_PREFER_ENV_PATH": "1"}
+    return inherited | fixed | extra
+
+
+def write_whole(path, text):
+    """Write a file whole or not at all."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    part = path.with_name(path.name + ".part")
+    part.write_text(text, encoding="utf8")
+    part.replace(path)
+
+
+def run(main):
+    """Call ``main``; tell a user's error in one sentence, and leave with its code."""
+    try:
+        raise SystemExit(main() or 0)
+    except UserError as error:
+        raise SystemExit(str(error)) from None
+    except KeyboardInterrupt:
+        raise SystemExit("Stopped.") from None
