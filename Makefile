@@ -35,6 +35,7 @@ check: $(READY) ## ruff and pytest, without the chapters' cells
 	@$(ONE_THREAD) $(PY) -m pytest -q -n 2
 
 refresh: $(READY) ## run the chapters in place and rewrite the pages that follow from them
+	@$(ONE_THREAD) $(PY) -m tools.cover
 	@$(PY) -m tools.chapters --in-place
 	@$(PY) -m tools.pages
 

@@ -1,6 +1,6 @@
 """geomem: associative and geometric memories of graphs, on two cores. The public names, in reading order."""
 
-from .graphs import Graph, cycle, grid, irregular, path_star, read_edges, tree_star
+from .graphs import Graph, cycle, grid, irregular, named_graph, path_star, read_edges, tree_star
 from .spectral import Spectrum, random_walk, symmetric_walk
 from .metrics import cosine_by_hops, cosines, edge_recall, first_hop_accuracy
 from .metrics import geometric_contrast, geometric_order, geometric_share
@@ -17,6 +17,7 @@ __all__ = [
     "cycle",
     "grid",
     "irregular",
+    "named_graph",
     "path_star",
     "read_edges",
     "tree_star",

@@ -8,12 +8,12 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 from torch.func import functional_call, stack_module_state, vmap
-from torch.nn.attention import SDPBackend, sdpa_kernel
 
 from . import _checks
 from .graphs import Graph
 from .metrics import edge_recall
 from .models import SequenceModel
+from .models.transformer import Block, plain_attention
 from .tasks import Vocabulary, edge_examples
 
 KNOBS = ("lr", "weight_decay", "init_std", "dropout")
@@ -182,6 +182,9 @@ def _train_chunk(settings, members, tokens, targets, steps, schedule, kept, prec
     """Train these members together; return snapshots of embeddings, loss and scores, and the final parameters."""
     dtype = torch.float64 if precision == "float64" else torch.float32
     models = [SequenceModel(**settings, init_std=member["init_std"], seed=member["seed"]) for member in members]
+    for module in models[0].modules():
+        if isinstance(module, Block):
+            module.kernel = plain_attention  # vmap has no rule for the fused kernel
     trained = {name for name, p in models[0].named_parameters() if p.requires_grad}
     parameters, _ = stack_module_state(models)
     parameters = {k: v.detach().to(device, dtype).requires_grad_(k in trained) for k, v in parameters.items()}
@@ -195,8 +198,7 @@ def _train_chunk(settings, members, tokens, targets, steps, schedule, kept, prec
         return functional_call(models[0], state, (tokens,), {"where": -1, "noise": draws})[:, :n]
 
     def all_scores(draws=None):
-        autocast = torch.autocast(device.type, torch.bfloat16, enabled=precision == "bf16")
-        with autocast, sdpa_kernel(SDPBackend.MATH):  # the only attention kernel that vmap can batch
+        with torch.autocast(device.type, torch.bfloat16, enabled=precision == "bf16"):
             in_dims = (0, 0, None if draws is None else 0)
             return vmap(scores, in_dims)(parameters, rates, draws).to(dtype)
 

@@ -7,7 +7,6 @@ import networkx as nx
 import numpy as np
 import torch
 from matplotlib.axes import Axes
-from matplotlib.colors import TwoSlopeNorm
 from torch import Tensor
 
 from .graphs import Graph
@@ -19,6 +18,9 @@ COLORS = {
     "mamba": "#cc79a7",
     "node2vec": "#009e73",
     "geometric": "#009e73",
+    "look-up": "#7a7a7a",
+    "map": "#009e73",
+    "incidence": "#d55e00",
     "null": "#b0b0b0",
 }
 """One colour a model all through the book (Okabe and Ito's set, told apart by colour-blind readers)."""
@@ -47,6 +49,12 @@ def panels(rows: int = 1, columns: int = 1, *, height: float = 2.8, width: float
 def name(ax: Axes, text: str) -> Axes:
     """Write a small name above a panel."""
     ax.set_title(text, loc="left", fontsize=10, color=INK)
+    return ax
+
+
+def row_name(ax: Axes, text: str) -> Axes:
+    """Write a name upright at the left of a row of panels."""
+    ax.text(-0.08, 0.5, text, rotation=90, transform=ax.transAxes, ha="right", va="center", fontsize=10, color=INK)
     return ax
 
 
@@ -130,23 +138,29 @@ def embedding(E: Tensor, g: Graph, ax: Axes, *, labels: bool | None = False, siz
     return graph(g, ax, labels=labels, places=flat @ left @ right, size=size)
 
 
-def heat_map(matrix: Tensor, ax: Axes, *, center: float | None = None, label: str = "", limit: float | None = None) -> Axes:
-    """Draw a node-by-node matrix with a colour bar; the diagonal is left grey, because self pairs drown the rest.
+def heat_map(
+    matrix: Tensor,
+    ax: Axes,
+    *,
+    center: float | None = None,
+    limit: float | None = None,
+    bar: bool = True,
+) -> Axes:
+    """Draw a node-by-node matrix; the diagonal is left grey, because self pairs drown the rest.
 
     Args:
         matrix: ``(n, n)``.
         ax: Where to draw.
         center: The value in the middle of a two-sided colour scale; None for one-sided.
-        label: What the colour means.
         limit: Largest value of the scale; by default the largest entry off the diagonal.
+        bar: Whether to draw the colour bar; one a row is enough where rows share a scale.
     """
-    values = np.array(torch.as_tensor(matrix).double())
+    values = torch.as_tensor(matrix).double().numpy().copy()
     np.fill_diagonal(values, np.nan)
-    values[values == -1] = -1.0
     low, high = np.nanmin(values), np.nanmax(values) if limit is None else limit
     if center is not None:
         reach = max(high - center, center - low, 1e-9)
-        norm, colors = TwoSlopeNorm(center, center - reach, center + reach), "RdBu_r"
+        norm, colors = plt.Normalize(center - reach, center + reach), "RdBu_r"
     else:
         norm, colors = plt.Normalize(low, high), "viridis"
     colors = plt.get_cmap(colors).with_extremes(bad="#d0d0d0")
@@ -154,10 +168,10 @@ def heat_map(matrix: Tensor, ax: Axes, *, center: float | None = None, label: st
     ax.set_xticks([])
     ax.set_yticks([])
     ax.spines[:].set_visible(False)
-    bar = ax.figure.colorbar(image, ax=ax, shrink=0.8, aspect=18)
-    bar.set_label(label, fontsize=9, color=INK)
-    bar.ax.tick_params(labelsize=8)
-    bar.outline.set_visible(False)
+    if bar:
+        colour_bar = ax.figure.colorbar(image, ax=ax, shrink=0.8, aspect=18)
+        colour_bar.ax.tick_params(labelsize=8)
+        colour_bar.outline.set_visible(False)
     return ax
 
 

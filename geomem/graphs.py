@@ -349,6 +349,42 @@ def irregular() -> Graph:
     return Graph(n_nodes=16, edges=edges, name="irregular", fiedler_dims=2)
 
 
+FAMILIES = {
+    "path_star": lambda: path_star(4, 5),
+    "tree_star": lambda: tree_star(3, 4),
+    "grid": lambda: grid(4, 4),
+    "cycle": lambda: cycle(15),
+    "irregular": irregular,
+    "karate": lambda: Graph.from_networkx(nx.karate_club_graph(), name="karate club"),
+    "les_miserables": lambda: Graph.from_networkx(nx.les_miserables_graph(), name="Les Miserables"),
+}
+
+
+def named_graph(name: str) -> Graph:
+    """Return a graph by the name of a family or a known network, or read the file of that path.
+
+    Args:
+        name: "path_star", "tree_star", "grid", "cycle", "irregular" (at the paper's tiny sizes), "karate",
+            "les_miserables", or the path of a file that ``read_edges`` takes.
+
+    Raises:
+        TypeError: If the name is not a string.
+        ValueError: If it is neither a known name nor a file; says the nearest name.
+
+    Source:
+        The tiny graphs are the paper's; the networks come with networkx.
+
+    Example:
+        >>> named_graph("karate")
+        Graph('karate club', n_nodes=34, n_edges=78)
+    """
+    if not isinstance(name, (str, Path)):
+        raise TypeError(f"a graph's name must be a string, got {name!r}.")
+    if Path(name).suffix or "/" in str(name):
+        return read_edges(name)
+    return FAMILIES[_checks.one_of("graph (or a path of a file with an ending)", str(name), FAMILIES)]()
+
+
 def read_edges(path: str | Path, *, columns: tuple[int, int] = (0, 1), header: bool = False) -> Graph:
     """Read a graph from a file of names: one edge a row.
 

@@ -34,7 +34,7 @@ class Linear(nn.Module):
 
     def __init__(self, width: int, layers: int, heads: int, generator: torch.Generator, std: float):
         super().__init__()
-        self.maps = nn.ModuleList(dense(width, width, generator, std) for _ in range(layers))
+        self.maps = nn.ModuleList(Dense(width, width, generator, std) for _ in range(layers))
 
     def forward(self, x: Tensor, drop) -> Tensor:
         """Map ``(batch, length, width)`` to the same shape."""
@@ -43,10 +43,18 @@ class Linear(nn.Module):
         return x
 
 
-def dense(inputs: int, outputs: int, generator: torch.Generator, std: float) -> nn.Linear:
-    """Return a linear layer with normal weights from ``generator`` and zero bias; the global generator is not touched."""
-    layer = nn.utils.skip_init(nn.Linear, inputs, outputs)
-    with torch.no_grad():
-        layer.weight.copy_(torch.randn(outputs, inputs, generator=generator) * std)
-        layer.bias.zero_()
-    return layer
+class Dense(nn.Module):
+    """Map ``x -> x W + b`` with normal W from ``generator`` and b = 0; the global generator is not touched.
+
+    Differs from ``nn.Linear``: W is ``(inputs, outputs)``, because its gradient ``x^T g`` then lies in memory as W does,
+    and a batch of members needs no copy of it.
+    """
+
+    def __init__(self, inputs: int, outputs: int, generator: torch.Generator, std: float):
+        super().__init__()
+        self.weight = nn.Parameter(torch.randn(inputs, outputs, generator=generator) * std)
+        self.bias = nn.Parameter(torch.zeros(outputs))
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Map ``(..., inputs)`` to ``(..., outputs)``."""
+        return x @ self.weight + self.bias

@@ -4,7 +4,21 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from .linear import dense
+from .linear import Dense
+
+
+def plain_attention(q: Tensor, k: Tensor, v: Tensor, is_causal: bool = True) -> Tensor:
+    """Return causal attention as a softmax written out: what ``vmap`` can batch, and the test of the fused kernel.
+
+    Args:
+        q: Queries, ``(..., length, d)``.
+        k: Keys, ``(..., length, d)``.
+        v: Values, ``(..., length, d)``.
+        is_causal: Always True; there so that the fused kernel can stand in its place.
+    """
+    later = torch.ones(q.shape[-2], k.shape[-2], dtype=torch.bool, device=q.device).triu(1)
+    scores = (q @ k.mT) * q.shape[-1] ** -0.5
+    return scores.masked_fill(later, -torch.inf).softmax(-1) @ v
 
 
 class Block(nn.Module):
@@ -12,10 +26,10 @@ class Block(nn.Module):
 
     def __init__(self, width: int, heads: int, generator: torch.Generator, std: float):
         super().__init__()
-        self.heads = heads
+        self.heads, self.kernel = heads, F.scaled_dot_product_attention
         self.norm_attention, self.norm_mlp = nn.LayerNorm(width), nn.LayerNorm(width)
-        self.qkv, self.out = dense(width, 3 * width, generator, std), dense(width, width, generator, std)
-        self.up, self.down = dense(width, 4 * width, generator, std), dense(4 * width, width, generator, std)
+        self.qkv, self.out = Dense(width, 3 * width, generator, std), Dense(width, width, generator, std)
+        self.up, self.down = Dense(width, 4 * width, generator, std), Dense(4 * width, width, generator, std)
 
     def forward(self, x: Tensor, drop) -> Tensor:
         """Map ``(batch, length, width)`` to the same shape."""
@@ -25,7 +39,7 @@ class Block(nn.Module):
     def attention(self, x: Tensor) -> Tensor:
         """Let every position look at itself and the positions before it."""
         q, k, v = self.qkv(x).unflatten(-1, (3, self.heads, -1)).transpose(1, 3).unbind(2)  # (batch, heads, length, d)
-        return self.out(F.scaled_dot_product_attention(q, k, v, is_causal=True).transpose(1, 2).flatten(-2))
+        return self.out(self.kernel(q, k, v, is_causal=True).transpose(1, 2).flatten(-2))
 
 
 class Transformer(nn.Module):

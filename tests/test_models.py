@@ -1,0 +1,222 @@
+import math
+
+import pytest
+import torch
+import torch.nn.functional as F
+
+import geomem as gm
+from geomem.models.transformer import plain_attention
+
+EXACT = 1e-12  # float64, a handful of products of order-1 numbers
+KERNEL = 1e-6  # float32, one attention kernel against another
+
+CORES = ["identity", "linear", "transformer"]
+every_core = pytest.mark.parametrize("core", CORES)
+
+
+def model_of(core, *, n_tokens=9, width=8, std=0.7, dtype=torch.float64, **options):
+    return gm.SequenceModel(n_tokens, core=core, width=width, init_std=std, core_std=std, **options).to(dtype)
+
+
+def tokens_of(*shape, n_tokens=9, seed=0):
+    return torch.randint(n_tokens, shape, generator=torch.Generator().manual_seed(seed))
+
+
+def explicit_transformer(model, tokens):
+    """Write the pre-norm transformer out, with a softmax over the positions that are not masked."""
+    x = model.embedding[tokens] + model.position[: tokens.shape[1]]
+    length, mean_and_scale = tokens.shape[1], lambda z, norm: F.layer_norm(z, z.shape[-1:], norm.weight, norm.bias)
+    for block in model.core.blocks:
+        q, k, v = (mean_and_scale(x, block.norm_attention) @ block.qkv.weight + block.qkv.bias).chunk(3, dim=-1)
+        heads = []
+        for q_h, k_h, v_h in zip(*(part.chunk(block.heads, dim=-1) for part in (q, k, v)), strict=True):
+            scores = q_h @ k_h.mT / math.sqrt(q_h.shape[-1])
+            future = torch.ones(length, length).triu(1).bool()
+            heads.append(torch.softmax(scores.masked_fill(future, -torch.inf), dim=-1) @ v_h)
+        x = x + torch.cat(heads, dim=-1) @ block.out.weight + block.out.bias
+        up = mean_and_scale(x, block.norm_mlp) @ block.up.weight + block.up.bias
+        gelu = up * 0.5 * (1 + torch.erf(up / math.sqrt(2)))
+        x = x + gelu @ block.down.weight + block.down.bias
+    return mean_and_scale(x, model.core.norm) @ model.unembedding.T
+
+
+def test_the_identity_core_with_tied_tables_is_node2vec():
+    model = model_of("identity")
+    logits = model(torch.arange(9)[:, None])[:, 0]
+    torch.testing.assert_close(logits, model.embedding @ model.embedding.T, rtol=0, atol=EXACT)
+    untied = model_of("identity", tied=False)
+    torch.testing.assert_close(
+        untied(torch.arange(9)[:, None])[:, 0], untied.embedding @ untied.untied.T, rtol=0, atol=EXACT
+    )
+
+
+@pytest.mark.parametrize("layers", [1, 3])
+@pytest.mark.parametrize("tied", [True, False])
+def test_linear_logits_are_e_times_w_e_plus_b(layers, tied):
+    model = model_of("linear", layers=layers, tied=tied)
+    read = model.embedding if tied else model.untied
+    with torch.no_grad():
+        for layer in model.core.maps:
+            layer.bias.copy_(torch.linspace(-1, 2, 8))
+        for u in range(9):
+            hidden = model.embedding[u]
+            for layer in model.core.maps:
+                hidden = torch.stack([(layer.weight[:, i] * hidden).sum() + layer.bias[i] for i in range(8)])
+            expected = torch.stack([(read[v] * hidden).sum() for v in range(9)])
+            torch.testing.assert_close(model(torch.tensor([[u]]))[0, 0], expected, rtol=EXACT, atol=EXACT)
+
+
+@pytest.mark.parametrize("heads, layers, tied", [(1, 1, True), (2, 2, True), (4, 1, False)])
+@pytest.mark.parametrize("dtype, tolerance", [(torch.float64, EXACT), (torch.float32, KERNEL)])
+def test_the_transformer_equals_an_explicit_softmax_attention(heads, layers, tied, dtype, tolerance):
+    model = model_of("transformer", heads=heads, layers=layers, tied=tied, std=0.3, dtype=dtype)
+    with torch.no_grad():
+        for number, p in enumerate(model.core.parameters()):  # biases and norms away from their start values
+            p += 0.1 * torch.randn(p.shape, generator=torch.Generator().manual_seed(number), dtype=dtype)
+        tokens = tokens_of(3, 6)
+        torch.testing.assert_close(model(tokens), explicit_transformer(model, tokens), rtol=tolerance, atol=10 * tolerance)
+
+
+def test_the_attention_that_vmap_can_batch_equals_the_fused_kernel():
+    q, k, v = torch.randn(3, 2, 4, 5, 8, generator=torch.Generator().manual_seed(0))
+    fused = F.scaled_dot_product_attention(q, k, v, is_causal=True)
+    torch.testing.assert_close(plain_attention(q, k, v), fused, rtol=KERNEL, atol=KERNEL)
+
+
+def test_the_transformer_is_causal_and_looks_back():
+    model, tokens = model_of("transformer"), tokens_of(2, 7)
+    before = model(tokens)
+    for place in range(7):
+        changed = tokens.clone()
+        changed[:, place] = (changed[:, place] + 1) % 9
+        after = model(changed)
+        assert torch.equal(after[:, :place], before[:, :place])
+        assert ((after - before)[:, place:].abs().amax(-1) > 1e-6).all()
+
+
+def test_positions_are_learned_only_where_the_core_reads_sequences():
+    assert model_of("transformer").position.shape == (32, 8)
+    assert all(model_of(core).position is None for core in ("identity", "linear"))
+    blind = model_of("transformer", positions="none", layers=1)
+    assert blind.position is None
+    swapped = tokens_of(4, 3)[:, [1, 0, 2]]
+    torch.testing.assert_close(blind(tokens_of(4, 3))[:, -1], blind(swapped)[:, -1], rtol=EXACT, atol=EXACT)
+    sighted = model_of("transformer", layers=1)
+    assert (sighted(tokens_of(4, 3))[:, -1] - sighted(swapped)[:, -1]).abs().max() > 1e-6
+
+
+@every_core
+def test_where_picks_positions_of_the_same_logits(core):
+    model, tokens = model_of(core), tokens_of(3, 4)
+    logits = model(tokens)
+    assert logits.shape == (3, 4, 9)
+    torch.testing.assert_close(model(tokens, where=-1), logits[:, -1])
+    torch.testing.assert_close(model(tokens, where=slice(1, 3)), logits[:, 1:3])
+    torch.testing.assert_close(model(tokens[[2, 0]]), logits[[2, 0]])  # rows do not talk to one another
+
+
+@every_core
+@pytest.mark.parametrize("tied", [True, False])
+@pytest.mark.parametrize("frozen", [True, False])
+def test_frozen_tables_take_no_gradient_and_tied_ones_are_one_table(core, tied, frozen):
+    model = model_of(core, tied=tied, frozen=frozen)
+    tables = {"embedding"} if tied else {"embedding", "untied"}
+    still = {name for name, p in model.named_parameters() if not p.requires_grad}
+    assert still == (tables if frozen else set())
+    assert (model.unembedding is model.embedding) == tied
+    if not tied:
+        assert not torch.equal(model.unembedding, model.embedding)
+    trained = [p for p in model.parameters() if p.requires_grad]
+    if trained:
+        loss = F.cross_entropy(model(tokens_of(9, 2), where=-1), torch.arange(9))
+        assert all(grad.abs().sum() > 0 for grad in torch.autograd.grad(loss, trained))
+
+
+@every_core
+def test_the_same_seed_is_bitwise_the_same_model_and_another_is_not(core):
+    a, b, c = (dict(model_of(core, tied=False, seed=s).named_parameters()) for s in (5, 5, 6))
+    assert all(torch.equal(a[name], b[name]) for name in a)
+    drawn = [name for name in a if a[name].std() > 0 and a[name].ndim == 2]
+    assert {"embedding", "untied"} <= set(drawn) and not any(torch.equal(a[name], c[name]) for name in drawn)
+
+
+@every_core
+def test_nothing_touches_the_global_generator(core):
+    before = torch.get_rng_state()
+    model = model_of(core, dropout=0.5)
+    model(tokens_of(2, 3), noise=model.draw_noise(tokens_of(2, 3), torch.Generator().manual_seed(1)))
+    assert torch.equal(torch.get_rng_state(), before)
+
+
+@pytest.mark.parametrize("init_std, core_std", [(0.02, 0.02), (1.0, 0.1)])
+def test_start_values_have_the_spread_that_is_asked_and_positions_that_of_the_paper(init_std, core_std):
+    model = gm.SequenceModel(200, width=64, init_std=init_std, core_std=core_std, tied=False, seed=3)
+    block = model.core.blocks[0]
+    asked = {init_std: [model.embedding, model.untied], 1.0: [model.position]}
+    asked.setdefault(core_std, []).extend(layer.weight for layer in (block.qkv, block.out, block.up, block.down))
+    for std, tables in asked.items():
+        for table in tables:
+            n = table.numel()
+            assert abs(table.std() / std - 1) < 5 / math.sqrt(2 * n)  # standard error of a standard deviation
+            assert abs(table.mean()) < 5 * std / math.sqrt(n)
+    assert all(layer.bias.eq(0).all() for layer in (block.qkv, block.out, block.up, block.down))
+    assert gm.SequenceModel(5, core="linear", core_std=0.5).core.maps[0].bias.eq(0).all()
+
+
+@every_core
+def test_no_noise_means_no_dropout(core):
+    plain, dropping = model_of(core), model_of(core, dropout=0.6)
+    tokens = tokens_of(3, 2)
+    assert torch.equal(plain(tokens), dropping(tokens)) and torch.equal(dropping.train()(tokens), dropping.eval()(tokens))
+    noise = dropping.draw_noise(tokens, torch.Generator().manual_seed(0))
+    assert noise.shape == (1 + dropping.core.dropout_sites, 3, 2, 8)
+    assert torch.equal(plain(tokens, noise=noise.double()), plain(tokens))  # rate 0 keeps everything
+    assert not torch.equal(dropping(tokens, noise=noise.double()), dropping(tokens))
+
+
+def test_dropout_zeroes_its_share_and_keeps_the_expectation():
+    model = model_of("identity", width=64, dropout=0.3)
+    tokens = tokens_of(4000, 1)
+    noise = model.draw_noise(tokens, torch.Generator().manual_seed(2)).double()
+    kept = model.hidden(tokens, noise) / model.embedding[tokens]
+    assert set(kept.round(decimals=6).unique().tolist()) == {0.0, round(1 / 0.7, 6)}
+    error = math.sqrt(0.3 / 0.7 / kept.numel())
+    assert abs(kept.mean() - 1) < 5 * error
+    assert torch.equal(kept == 0, noise[0] < 0.3)
+
+
+def test_every_residual_branch_has_a_dropout_site_of_its_own():
+    model, tokens = model_of("transformer", dropout=0.5, layers=2), tokens_of(2, 3)
+    keep = torch.ones(5, 2, 3, 8, dtype=torch.float64)
+    base = model(tokens, noise=keep)
+    for site in range(5):
+        drop = keep.clone()
+        drop[site] = 0.0
+        assert not torch.equal(model(tokens, noise=drop), base)
+    nothing = torch.zeros_like(keep)
+    nothing[0] = 1.0  # both branches of every block dropped: only the doubled embedding and the last norm are left
+    x = 2 * (model.embedding[tokens] + model.position[:3])
+    torch.testing.assert_close(model.hidden(tokens, nothing), F.layer_norm(x, (8,)), rtol=EXACT, atol=EXACT)
+
+
+def test_wrong_arguments_are_refused_by_name():
+    for kind, message, options in (
+        (ValueError, "n_tokens must be at least 2, got 1", {"n_tokens": 1}),
+        (TypeError, "n_tokens must be an integer, got 7.0", {"n_tokens": 7.0}),
+        (ValueError, "core must be one of .*'transfromer'. Did you mean 'transformer'", {"core": "transfromer"}),
+        (ValueError, "core must be one of", {"core": None}),
+        (ValueError, "width must be at least 1, got 0", {"width": 0}),
+        (TypeError, "layers must be an integer, got True", {"layers": True}),
+        (ValueError, "heads must divide width, got heads=3, width=64", {"heads": 3}),
+        (ValueError, "positions must be one of 'learned', 'none'", {"positions": "rotary"}),
+        (ValueError, "init_std must be finite and greater than 0, got 0", {"init_std": 0}),
+        (ValueError, "core_std must be finite", {"core_std": float("nan")}),
+        (TypeError, "init_std must be a number, got '1'", {"init_std": "1"}),
+        (ValueError, "dropout must be finite and at least 0 and less than 1, got 1", {"dropout": 1.0}),
+        (ValueError, "dropout must be", {"dropout": -0.1}),
+        (ValueError, "seed must be at least 0, got -1", {"seed": -1}),
+    ):
+        with pytest.raises(kind, match=message):
+            gm.SequenceModel(**{"n_tokens": 9, **options})
+    with pytest.raises(ValueError, match="tokens must be at most 2 long, got 3. Raise context"):
+        model_of("transformer", context=2)(tokens_of(1, 3))

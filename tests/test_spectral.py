@@ -1,0 +1,224 @@
+import math
+
+import networkx as nx
+import numpy as np
+import pytest
+import torch
+
+import geomem as gm
+from geomem.spectral import canonical_basis, random_walk, symmetric_walk
+
+EXACT = 1e-10  # float64 eigenproblems of order-1 entries: about 1e-14, times n
+ANGLE = 1e-6  # acos near 1 turns 1e-14 into its root, 1e-7
+
+TINY = [gm.path_star(4, 5), gm.grid(4, 4), gm.cycle(15), gm.irregular()]
+tiny = pytest.mark.parametrize("g", TINY, ids=lambda g: g.name)
+loops = pytest.mark.parametrize("self_edges", [False, True])
+
+
+def noise(*shape, seed=0):
+    return torch.randn(*shape, generator=torch.Generator().manual_seed(seed), dtype=torch.float64)
+
+
+def projector(columns):
+    return columns @ columns.T
+
+
+def turn(m, seed=1):
+    return torch.linalg.qr(noise(m, m, seed=seed)).Q
+
+
+def relabelled(g, order):
+    """Return g with node u renamed to order[u]."""
+    return gm.Graph(n_nodes=g.n_nodes, edges=order[g.edges], name=g.name, fiedler_dims=g.fiedler_dims)
+
+
+@tiny
+@loops
+def test_eigenspaces_rebuild_the_symmetrised_walk(g, self_edges):
+    A = nx.to_numpy_array(g.to_networkx(), nodelist=g.labels) + self_edges * np.eye(g.n_nodes)
+    W = A / A.sum(1, keepdims=True)
+    spectrum = gm.Spectrum(g, self_edges=self_edges)
+    rebuilt = sum(v * projector(base) for v, base in zip(spectrum.values, spectrum.bases, strict=True))
+    torch.testing.assert_close(rebuilt, torch.from_numpy(W + W.T), rtol=0, atol=EXACT)
+    torch.testing.assert_close(symmetric_walk(g, self_edges=self_edges), rebuilt, rtol=0, atol=EXACT)
+    torch.testing.assert_close(random_walk(g, self_edges=self_edges), torch.from_numpy(W), rtol=0, atol=EXACT)
+
+
+@tiny
+def test_eigenspaces_are_orthonormal_complete_and_in_order(g):
+    spectrum = gm.Spectrum(g)
+    everything = torch.cat(spectrum.bases, dim=1)
+    torch.testing.assert_close(everything.T @ everything, torch.eye(g.n_nodes).double(), rtol=0, atol=EXACT)
+    assert [base.shape[1] for base in spectrum.bases] == spectrum.multiplicities.tolist()
+    assert int(spectrum.multiplicities.sum()) == g.n_nodes
+    assert (spectrum.values.diff() < EXACT).all()
+    assert int(spectrum.multiplicities[spectrum.trivial].sum()) == len(g.components().unique())
+
+
+@pytest.mark.parametrize(
+    "g, multiplicities",
+    [
+        (gm.cycle(15), [1] + [2] * 7),
+        (gm.cycle(6), [1, 2, 2, 1]),
+        (gm.path_star(4, 5), [1, 3, 1, 3, 1, 3, 1, 3, 1]),
+        (gm.path_star(3, 4, seed=3), [1, 2, 1, 2, 1, 2, 1]),
+        (gm.grid(4, 4), [1, 2, 1, 1, 1, 4, 1, 1, 1, 2, 1]),
+    ],
+    ids=lambda value: getattr(value, "name", ""),
+)
+def test_multiplicities_are_those_of_the_paper(g, multiplicities):
+    assert gm.Spectrum(g).multiplicities.tolist() == multiplicities
+
+
+@pytest.mark.parametrize("n", [3, 4, 15, 40])
+def test_a_cycles_eigenvalues_are_twice_the_cosines(n):
+    spectrum = gm.Spectrum(gm.cycle(n))
+    expected = [2 * math.cos(2 * math.pi * k / n) for k in range(n // 2 + 1)]
+    torch.testing.assert_close(spectrum.values, torch.tensor(expected).double(), rtol=0, atol=1e-6)
+    angle = 2 * torch.pi * torch.arange(n, dtype=torch.float64) / n
+    wave = torch.stack([angle.cos(), angle.sin()], dim=1) * math.sqrt(2 / n)
+    if n > 4:
+        torch.testing.assert_close(projector(spectrum.basis(2)), projector(wave), rtol=0, atol=EXACT)
+
+
+@pytest.mark.parametrize("degree, length, seed", [(4, 5, None), (3, 3, None), (5, 7, 2), (2, 12, 0)])
+def test_a_path_stars_fiedler_space_has_its_closed_form(degree, length, seed):
+    g = gm.path_star(degree, length, seed=seed)
+    between = torch.tensor([1.0] * (length - 3) + [1.5], dtype=torch.float64)
+    values, vectors = torch.linalg.eigh(torch.diag(between, 1) + torch.diag(between, -1))
+    f = vectors[:, -1].abs()
+    arms = torch.zeros(g.n_nodes, degree, dtype=torch.float64)
+    arms[g.paths[:, 1:].T, torch.arange(degree)] = f[:, None]  # f(k) on depth k of each arm
+    closed = arms @ (torch.eye(degree, dtype=torch.float64) - 1 / degree)  # coefficients that sum to 0
+    spectrum = gm.Spectrum(g)
+    leading = int((~spectrum.trivial).nonzero()[0])
+    assert spectrum.fiedler_dims == degree - 1 == int(spectrum.multiplicities[leading])
+    assert abs(spectrum.values[leading] - values[-1]) < EXACT
+    assert projector(spectrum.basis(degree - 1)).sub(closed @ arms.T).abs().max() < EXACT
+
+
+def test_trivial_directions_are_the_components_top_vectors():
+    g = gm.irregular()
+    spectrum = gm.Spectrum(g)
+    tops = spectrum.basis(int(spectrum.multiplicities.sum()), trivial=True)[:, :0]
+    for part in (range(12), range(12, 16)):
+        S = symmetric_walk(g)[list(part)][:, list(part)]
+        column = torch.zeros(16, 1, dtype=torch.float64)
+        column[list(part), 0] = torch.linalg.eigh(S).eigenvectors[:, -1]
+        tops = torch.cat([tops, column], dim=1)
+    energy = spectrum.energy(tops)
+    assert abs(energy[spectrum.trivial].sum() - 1) < EXACT
+    assert spectrum.fiedler_dims == 2
+    two = gm.Graph.from_networkx(nx.disjoint_union(nx.cycle_graph(5), nx.cycle_graph(5)))
+    assert gm.Spectrum(two).multiplicities.tolist() == [2, 4, 4]  # equal eigenvalues of components are one space
+    assert gm.Spectrum(two).trivial.tolist() == [True, False, False]
+
+
+def test_the_smallest_graph_has_two_one_dimensional_eigenspaces():
+    pair = gm.Spectrum(gm.Graph.from_edges([("a", "b")]))
+    assert pair.values.tolist() == pytest.approx([2.0, -2.0]) and pair.trivial.tolist() == [True, False]
+    assert pair.fiedler_dims == 1 and float(pair.fiedler_energy([[1.0], [0.0]])) == pytest.approx(1)
+
+
+@tiny
+@loops
+def test_energies_sum_to_one_and_curves_end_at_one_and_rise(g, self_edges):
+    spectrum = gm.Spectrum(g, self_edges=self_edges)
+    E = noise(3, 2, g.n_nodes, 7)
+    energy, curve = spectrum.energy(E), spectrum.cumulative_energy(E)
+    assert energy.shape == (3, 2, len(spectrum.values)) and energy.dtype == torch.float64
+    torch.testing.assert_close(energy.sum(-1), torch.ones(3, 2).double(), rtol=0, atol=EXACT)
+    assert curve.shape[-1] == g.n_nodes - len(g.components().unique())
+    assert (curve.diff(dim=-1) >= 0).all() and (curve[..., -1] - 1).abs().max() < EXACT
+    torch.testing.assert_close(spectrum.energy(E[1, 1]), energy[1, 1])
+
+
+@tiny
+def test_random_embeddings_have_energy_in_proportion_to_dimension(g):
+    spectrum = gm.Spectrum(g)
+    E = noise(400, g.n_nodes, 3)
+    for got, expected in (
+        (spectrum.energy(E), spectrum.multiplicities / g.n_nodes),
+        (spectrum.cumulative_energy(E), torch.arange(1, (k := len(spectrum.cumulative_energy(E[0]))) + 1) / k),
+    ):
+        error = got.std(0) / math.sqrt(len(E))
+        assert ((got.mean(0) - expected).abs() <= 4.5 * error + EXACT).all()  # 17 tests at 4.5 sigma: 1 in 10,000
+
+
+@tiny
+def test_energy_ignores_rotation_scale_and_the_numbering_of_nodes(g):
+    spectrum, E = gm.Spectrum(g), noise(g.n_nodes, 6)
+    order = torch.randperm(g.n_nodes, generator=torch.Generator().manual_seed(2))
+    moved = torch.empty_like(E)
+    moved[order] = E
+    other = gm.Spectrum(relabelled(g, order))
+    assert torch.equal(other.multiplicities, spectrum.multiplicities)
+    for measure in ("energy", "cumulative_energy", "fiedler_energy", "principal_angles"):
+        expected = getattr(spectrum, measure)(E)
+        for same in (E @ turn(6), 1e-3 * E, -1e4 * E):
+            torch.testing.assert_close(getattr(spectrum, measure)(same), expected, rtol=0, atol=ANGLE)
+        torch.testing.assert_close(getattr(other, measure)(moved), expected, rtol=0, atol=ANGLE)
+
+
+@tiny
+def test_energy_of_one_eigenspace_is_all_there(g):
+    spectrum = gm.Spectrum(g)
+    for k, base in enumerate(spectrum.bases):
+        energy = spectrum.energy(base @ noise(base.shape[1], 4))
+        assert abs(energy[k] - 1) < EXACT
+    dims = spectrum.fiedler_dims
+    assert abs(spectrum.fiedler_energy(spectrum.basis(dims)) - 1) < EXACT
+    chance = dims / int(spectrum.multiplicities[~spectrum.trivial].sum())
+    assert abs(spectrum.fiedler_energy(torch.eye(g.n_nodes)) - chance) < EXACT
+
+
+@tiny
+def test_principal_angles_are_zero_inside_and_right_outside(g):
+    spectrum = gm.Spectrum(g)
+    dims = spectrum.fiedler_dims
+    top = torch.cat([base for base, flag in zip(spectrum.bases, spectrum.trivial, strict=True) if flag], dim=1)
+    inside = spectrum.basis(dims) @ turn(dims)
+    shifted = torch.cat([inside, 5 * top], dim=1)  # the trivial part does not count
+    for E in (inside, shifted, torch.stack([inside, -inside])):
+        assert spectrum.principal_angles(E).abs().max() < ANGLE
+    rest = torch.cat([b for b, flag in zip(spectrum.bases, spectrum.trivial, strict=True) if not flag], dim=1)
+    outside = rest[:, -dims:]
+    assert (spectrum.principal_angles(outside) - torch.pi / 2).abs().max() < ANGLE
+    halfway = spectrum.principal_angles(inside + outside * 3**0.5)
+    assert (halfway - torch.pi / 3).abs().max() < ANGLE
+
+
+def test_a_basis_depends_on_the_space_only():
+    columns = torch.linalg.qr(noise(9, 4)).Q
+    a, b = canonical_basis(columns), canonical_basis(columns @ turn(4))
+    torch.testing.assert_close(a, b, rtol=0, atol=EXACT)
+    torch.testing.assert_close(projector(a), projector(columns), rtol=0, atol=EXACT)
+
+
+def test_wrong_tables_and_dims_are_named():
+    spectrum = gm.Spectrum(gm.cycle(15))
+    for E, message in (
+        (torch.ones(14, 3), r"E must have one row a node, shape \(\.\.\., 15, m\), got \(14, 3\)"),
+        (torch.ones(15), "one row a node"),
+        (torch.full((15, 3), torch.nan), "E must be finite"),
+        (torch.zeros(15, 3), "E must not be zero"),
+    ):
+        with pytest.raises(ValueError, match=message):
+            spectrum.energy(E)
+    with pytest.raises(ValueError, match="outside the trivial directions"):
+        spectrum.cumulative_energy(torch.ones(15, 3))
+    with pytest.raises(ValueError, match=r"dims must end with an eigenspace, at one of \[2, 4, .* got 3"):
+        spectrum.basis(3)
+    for dims in (0, 15):
+        with pytest.raises(ValueError, match="dims must be at"):
+            spectrum.fiedler_energy(noise(15, 3), dims=dims)
+    with pytest.raises(TypeError, match="dims must be an integer"):
+        spectrum.fiedler_energy(noise(15, 3), dims=2.0)
+
+
+def test_angles_of_a_table_without_enough_directions_are_refused():
+    spectrum = gm.Spectrum(gm.cycle(15))
+    for E in (torch.ones(15, 3), torch.zeros(15, 3), spectrum.basis(2)[:, :1]):
+        with pytest.raises(ValueError, match="E must"):
+            spectrum.principal_angles(E)
