@@ -24,6 +24,8 @@ COLORS = {
     "null": "#b0b0b0",
 }
 """One colour a model all through the book (Okabe and Ito's set, told apart by colour-blind readers)."""
+SERIES = ("#0072b2", "#e69f00", "#009e73", "#cc79a7", "#d55e00", "#56b4e9")
+"""Colours of lines that are no model, in order."""
 INK = "#333333"
 WIDTH = 9.0
 """Width of a full figure in inches: 900 pixels at the book's 100 dpi."""

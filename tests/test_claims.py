@@ -130,7 +130,7 @@ def test_page_shows_verdict_numbers_and_parts(house):
     text, data = pages.page(house(record("x"), claim("C1", "a"), claim("C1", "b", holds=False)))
     row = next(line for line in text.splitlines() if line.startswith("| **C1**"))
     assert "It \\| holds (Fig 1)" in row and row.endswith("| **in part** |")
-    assert "*a* holds: one 1 [→](01_a.ipynb)<br>*b* fails" in row
+    assert "*a* holds:<br>one 1 [→](01_a.ipynb)<br>*b* fails" in row
     assert "Some were seen." in text and "0 reproduced, 1 in part, 0 not reproduced, 1 not tested" in text
     assert json.loads(data)["records"]["01_a"]["x"]["mean"] == 1.0
 

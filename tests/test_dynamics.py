@@ -6,6 +6,7 @@ import torch.nn.functional as F
 from scipy.optimize import brentq
 
 import geomem as gm
+from geomem import dynamics
 
 EXACT = 1e-11  # float64, one step of order-1 numbers
 TRAJECTORY = 1e-9  # the same after 50 steps, in which rounding grows a little
@@ -25,7 +26,7 @@ def node_losses(logits, g, self_edges):
 
 def plain_flow(g, dim, lr, steps, seed, self_edges=False):
     """Gradient descent with autograd on the identity core of SequenceModel, on the loss summed over nodes."""
-    start = gm.gradient_flow(g, dim=dim, steps=0, seeds=[seed], snapshots=()).embeddings[0, 0]
+    start = dynamics._start(g.n_nodes, dim, 1.0, seed)
     model = gm.SequenceModel(g.n_nodes, core="identity", width=dim).double()
     with torch.no_grad():
         model.embedding.copy_(start)

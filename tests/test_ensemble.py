@@ -229,6 +229,12 @@ def test_a_knob_may_be_any_kind_of_number(value):
     assert runs.knobs["lr"].tolist() == pytest.approx([0.01], rel=1e-6)
 
 
+def test_a_diverged_member_has_no_recall_rather_than_chance():
+    runs = gm.train_ensemble(graph=gm.cycle(5), width=4, steps=5, seeds=[0], lr=[0.01, 1e30])
+    assert runs.loss[-1].isnan().tolist() == [False, True]
+    assert runs.edge_recall[-1].isnan().tolist() == [False, True]
+
+
 def test_wrong_arguments_are_refused_by_name():
     for kind, message, options in (
         (ValueError, "core must be one of .* 'liner'. Did you mean 'linear'", {"core": "liner"}),

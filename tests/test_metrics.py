@@ -264,6 +264,30 @@ def test_random_embeddings_have_the_noise_floor_of_the_paper_notes():
         assert associative.mean() > 0.9
 
 
+def fitted_share(E, L, g):
+    """Fit with numpy's own least squares, on the pairs of different nodes."""
+    n, off = g.n_nodes, ~np.eye(g.n_nodes, dtype=bool)
+    K = (E @ E.T) / np.linalg.eigvalsh(E @ E.T)[-1]
+    K, K2, K3, L = (np.where(off, M - (M * off).sum(1, keepdims=True) / (n - 1), 0) for M in (K, K @ K, K @ K @ K, L))
+    powers = np.stack([M[off] for M in (K, K2, K3)], axis=1)
+    fit = np.zeros((n, n))
+    fit[off] = powers @ np.linalg.lstsq(powers, L[off], rcond=None)[0]
+    chance = float(g.degrees.double().mean()) / (n - 1)
+    return [max(0.0, (float(gm.edge_recall(M, g)) - chance) / (1 - chance)) for M in (fit, L - fit)]
+
+
+@tiny
+def test_geometric_share_is_a_least_squares_fit_by_three_powers(g):
+    for seed in range(3):
+        E, L = noise(g.n_nodes, 5, seed=seed), g.adjacency() + 0.3 * noise(g.n_nodes, g.n_nodes, seed=seed + 9)
+        assert list(map(float, gm.geometric_share(E, L, g))) == pytest.approx(
+            fitted_share(E.numpy(), L.numpy(), g), abs=EXACT
+        )
+    V = noise(g.n_nodes, 5)
+    K = V @ V.T / torch.linalg.eigvalsh(V @ V.T)[-1]
+    assert gm.geometric_share(V, 2 * K - 3 * K @ K + 5 * K @ K @ K, g)[1] < EXACT  # a cubic leaves nothing over
+
+
 def test_constant_logits_share_nothing_and_wrong_tables_are_named():
     g = gm.cycle(15)
     E = noise(15, 4)

@@ -7,8 +7,7 @@ import argparse
 import json
 import tomllib
 
-import nbformat
-
+import geomem as gm
 from tools import book
 
 VERDICTS = ("reproduced", "in part", "not reproduced", "not tested")
@@ -18,8 +17,8 @@ HEAD = """# Claims
 
 **{count}**
 
-Each number is a mean ± standard deviation over *n* seeds; the chapter behind its arrow computes it, and the
-verdict, anew whenever it runs. All records of all chapters:
+Each number is a mean ± standard deviation over *n* seeds, or over what it names instead; the chapter behind its arrow
+computes it, and the verdict, anew whenever it runs. All records of all chapters:
 {{download}}`records.json <results/records.json>`.
 """
 RULE = """
@@ -35,18 +34,11 @@ def criteria(root=book.ROOT):
 
 def recorded(chapter):
     """Collect one chapter's records by name, and its claims in order."""
-    records, claims = {}, []
-    for cell in nbformat.read(chapter, as_version=4).cells:
-        for out in cell.get("outputs", ()):
-            found = out.get("metadata", {}).get("geomem", {})
-            if "record" in found:
-                record = found["record"]
-                if record["name"] in records:
-                    raise book.UserError(f"{chapter.stem} records {record['name']!r} twice.")
-                records[record["name"]] = record
-            if "claim" in found:
-                claims.append(found["claim"])
-    return records, claims
+    found = gm.load_records(chapter)
+    names = [record["name"] for record in found["record"]]
+    if twice := {name for name in names if names.count(name) > 1}:
+        raise book.UserError(f"{chapter.stem} records {sorted(twice)[0]!r} twice.")
+    return dict(zip(names, found["record"], strict=True)), found["claim"]
 
 
 def judged(root=book.ROOT):
@@ -93,8 +85,9 @@ def _row(claim, found):
         chapter, judgement, evidence = found.get((claim["id"], part), (None, {"holds": None}, []))
         holds.append(judgement["holds"])
         if chapter:
-            label = f"*{part}* {_word(judgement['holds'])}: " if part else ""
-            numbers.append(f"{label}{'; '.join(r['text'] for r in evidence)} [→]({chapter}.ipynb)")
+            label = [f"*{part}* {_word(judgement['holds'])}:"] if part else []
+            texts = [record["text"].rstrip(".") for record in evidence]
+            numbers.append("<br>".join(label + texts) + f" [→]({chapter}.ipynb)")
         elif part:
             numbers.append(f"*{part}*: not tested")
     where = f" ({claim['where']})" if claim["where"] else ""
