@@ -50,11 +50,27 @@ def one_of(name: str, value, options: Iterable[str]) -> str:
     raise ValueError(f"{name} must be one of {', '.join(map(repr, options))}, got {value!r}.{meant}")
 
 
+def boolean(name: str, value) -> bool:
+    """Return ``value`` if it is True or False; the string "no" would count as true."""
+    if not isinstance(value, bool):
+        raise TypeError(f"{name} must be True or False, got {value!r}.")
+    return value
+
+
+def seed_of(name: str, seed) -> int:
+    """Return ``seed`` as an integer in [0, 2**32): torch's generators keep no more of it."""
+    seed = integer(name, seed, least=0)
+    if seed >= 2**32:
+        raise ValueError(f"{name} must be less than 2**32, got {seed}: torch would take it for a smaller one.")
+    return seed
+
+
 def seeds_of(seeds) -> tuple[int, ...]:
-    """Return ``seeds`` as a non-empty tuple of different non-negative integers."""
+    """Return ``seeds`` as a non-empty tuple of different integers in [0, 2**32)."""
+    seeds = seeds.tolist() if hasattr(seeds, "tolist") else seeds
     if isinstance(seeds, numbers.Integral) or not isinstance(seeds, Iterable):
         raise TypeError(f"seeds must be a sequence of integers, got {seeds!r}. Write seeds=[{seeds!r}] for one seed.")
-    seeds = tuple(integer("a seed", seed, least=0) for seed in seeds)
+    seeds = tuple(seed_of("a seed", seed) for seed in seeds)
     if not seeds:
         raise ValueError("seeds must hold at least one seed, got none. Write seeds=range(8) for eight.")
     if len(set(seeds)) < len(seeds):
@@ -64,6 +80,10 @@ def seeds_of(seeds) -> tuple[int, ...]:
 
 def snapshots_of(snapshots: Sequence[int], steps: int) -> tuple[int, ...]:
     """Return the listed steps in order, with the last step added."""
+    if not isinstance(snapshots, Iterable) or isinstance(snapshots, str):
+        raise TypeError(
+            f"snapshots must be a sequence of steps, got {snapshots!r}. Write snapshots=[{snapshots!r}] for one."
+        )
     listed = {integer("a snapshot", step, least=0) for step in snapshots}
     late = [step for step in listed if step > steps]
     if late:

@@ -7,7 +7,7 @@ import torch
 from torch import Tensor
 
 from . import _checks
-from .graphs import Graph
+from .graphs import Graph, require_graph
 from .spectral import node_table, random_walk
 
 PRECISIONS = {"float64": torch.float64, "float32": torch.float32}
@@ -70,7 +70,7 @@ def gradient_flow(
     init_std: float = 1.0,
     seeds: Sequence[int] = range(8),
     self_edges: bool = False,
-    snapshots: Sequence[int] = (0, 100, 1000),
+    snapshots: Sequence[int] | None = None,
     device: str = "cpu",
     precision: str = "float64",
 ) -> Flow:
@@ -90,7 +90,8 @@ def gradient_flow(
         init_std: Standard deviation of the normal start values, > 0.
         seeds: One run a seed; V(0) depends on its seed only.
         self_edges: Train ``u -> u`` too.
-        snapshots: Steps at which to keep loss and V; the last step is always kept.
+        snapshots: Steps at which to keep loss and V; by default 0, 100 and 1,000, as far as ``steps`` reaches. The last
+            step is always kept.
         device: "cpu" or "cuda".
         precision: "float64" or "float32".
 
@@ -110,12 +111,15 @@ def gradient_flow(
         >>> flow.embeddings.shape, bool(flow.loss[-1] < flow.loss[0])
         (torch.Size([2, 1, 5, 100]), True)
     """
+    require_graph(g)
     dim = _checks.integer("dim", dim, least=1)
     lr = _checks.real("lr", lr, above=0)
     steps = _checks.integer("steps", steps, least=0)
     init_std = _checks.real("init_std", init_std, above=0)
     seeds = _checks.seeds_of(seeds)
-    kept = _checks.snapshots_of(snapshots, steps)
+    default = tuple(step for step in (0, 100, 1000) if step <= steps)
+    kept = _checks.snapshots_of(default if snapshots is None else snapshots, steps)
+    _checks.boolean("self_edges", self_edges)
     dtype = PRECISIONS[_checks.one_of("precision", precision, PRECISIONS)]
     device = _checks.device_of(device)
     W = random_walk(g, self_edges=self_edges).to(device, dtype)

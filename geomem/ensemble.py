@@ -2,7 +2,7 @@
 
 import itertools
 import math
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 import torch
@@ -10,7 +10,7 @@ from torch import Tensor
 from torch.func import functional_call, stack_module_state, vmap
 
 from . import _checks
-from .graphs import Graph
+from .graphs import Graph, require_graph
 from .metrics import edge_recall
 from .models import SequenceModel
 from .models.transformer import Block, plain_attention
@@ -35,7 +35,7 @@ class Runs:
         steps: Steps taken at each snapshot, int64 ``(T,)``; the last is the final state.
         embeddings: Node rows of the embedding table, ``(T, B, n, width)``.
         loss: Mean cross-entropy over directed edges, nats, without dropout, ``(T, B)``.
-        edge_recall: As in ``metrics``, of the trained directions, float64 ``(T, B)``.
+        edge_recall: As in ``metrics``, of the trained directions, float64 ``(T, B)``; NaN where a member has diverged.
         knobs: One value a member for lr, weight_decay, init_std, dropout and seed, ``(B,)`` each; seeds run fastest.
     """
 
@@ -131,11 +131,13 @@ def train_ensemble(
         >>> runs.loss.shape, runs.knobs["seed"].tolist()
         (torch.Size([2, 4]), [0, 1, 0, 1])
     """
+    require_graph(graph)
     steps = _checks.integer("steps", steps, least=1)
     kept = _checks.snapshots_of(snapshots, steps)
     _checks.one_of("schedule", schedule, SCHEDULES)
     _checks.one_of("precision", precision, PRECISIONS)
     device = _checks.device_of(device)
+    _checks.boolean("self_edges", self_edges)
     members = _members(lr, weight_decay, init_std, dropout, seeds)
     reads_edge_tag = core not in ("identity", "linear")
     settings = dict(n_tokens=Vocabulary(graph.n_nodes).n_tokens, core=core, width=width, layers=layers, heads=heads,
@@ -155,8 +157,10 @@ def train_ensemble(
     ]
     embeddings, loss, scores = (torch.cat([part[k] for part in parts], dim=1) for k in (0, 1, 2))
     parameters = {name: torch.cat([part[3][name] for part in parts]) for name in parts[0][3]}
-    recall = edge_recall(scores.nan_to_num(nan=0.0), graph, self_edges=self_edges, directions=directions)
-    knobs = {name: torch.tensor([member[name] for member in members]) for name in (*KNOBS, "seed")}
+    recall = edge_recall(scores.nan_to_num(), graph, self_edges=self_edges, directions=directions)
+    recall = recall.masked_fill(~scores.isfinite().all(-1).all(-1), torch.nan)  # a diverged member recalls nothing
+    knobs = {name: torch.tensor([member[name] for member in members], dtype=torch.float64) for name in KNOBS}
+    knobs["seed"] = torch.tensor([member["seed"] for member in members])
     return Runs(torch.tensor(kept), embeddings, loss, recall, knobs, scores[-1], parameters, settings)
 
 
@@ -170,7 +174,8 @@ def _members(lr, weight_decay, init_std, dropout, seeds) -> list[dict]:
     }
     axes = []
     for name, value in zip(KNOBS, (lr, weight_decay, init_std, dropout), strict=True):
-        listed = list(value) if isinstance(value, (list, tuple, range)) or hasattr(value, "tolist") else [value]
+        value = value.tolist() if hasattr(value, "tolist") else value
+        listed = list(value) if isinstance(value, Iterable) and not isinstance(value, str) else [value]
         if not listed:
             raise ValueError(f"{name} must hold at least one value, got none.")
         axes.append([_checks.real(name, v.item() if hasattr(v, "item") else v, **rules[name]) for v in listed])
@@ -224,10 +229,16 @@ def _loss(scores: Tensor, targets: Tensor) -> Tensor:
 
 def _noise(model: SequenceModel, members: list[dict], tokens: Tensor, device, dtype):
     """Yield each step's dropout draws ``(B, sites, n, length, width)``: one stream a seed, whatever the knobs."""
-    streams = {m["seed"]: torch.Generator().manual_seed(2**32 + m["seed"]) for m in members}
+    streams = {m["seed"]: _second_stream(m["seed"]) for m in members}
     while True:
         draws = {seed: model.draw_noise(tokens, stream) for seed, stream in streams.items()}
         yield torch.stack([draws[m["seed"]] for m in members]).to(device, dtype)
+
+
+def _second_stream(seed: int) -> torch.Generator:
+    """Return a generator that depends on the seed and does not repeat the one that drew the start values."""
+    first = torch.Generator().manual_seed(seed)
+    return torch.Generator().manual_seed(int(torch.randint(2**32, (), generator=first)))
 
 
 def _adamw(parameters: list[Tensor], members: list[dict]) -> torch.optim.AdamW:

@@ -54,7 +54,10 @@ class Graph:
 
     def __post_init__(self):
         n = _checks.integer("n_nodes", self.n_nodes, least=2, hint="A graph needs two nodes to have a fact.")
-        edges = torch.as_tensor(self.edges)
+        try:
+            edges = torch.as_tensor(self.edges).clone()
+        except (TypeError, ValueError, RuntimeError):
+            raise TypeError(f"edges must be pairs of integers, got {type(self.edges).__name__}.") from None
         if edges.numel() == 0:
             raise ValueError("edges must hold at least one edge, got none: an empty graph has no fact to memorise.")
         if edges.dtype.is_floating_point or edges.ndim != 2 or edges.shape[1] != 2:
@@ -66,8 +69,15 @@ class Graph:
             raise ValueError(
                 f"labels must be {n} different names, one a node, got {len(labels)} labels, {len(set(labels))} different."
             )
+        paths = torch.as_tensor(self.paths, dtype=torch.int64)
+        if self.root is not None and (paths.ndim != 2 or not len(paths) or (paths[:, 0] != self.root).any()):
+            raise ValueError(f"paths must all begin at the root, {self.root}, shape (n_paths, length).")
+        if paths.numel() and not 0 <= int(paths.min()) <= int(paths.max()) < n:
+            raise ValueError(f"paths must name nodes 0 to {n - 1}, got {int(paths.min())} to {int(paths.max())}.")
+        if self.fiedler_dims is not None:
+            _checks.integer("fiedler_dims", self.fiedler_dims, least=1)
         object.__setattr__(self, "edges", edges)
-        object.__setattr__(self, "paths", torch.as_tensor(self.paths, dtype=torch.int64))
+        object.__setattr__(self, "paths", paths)
         object.__setattr__(self, "labels", labels)
 
     def __repr__(self) -> str:
@@ -162,6 +172,7 @@ class Graph:
         edges: dict[frozenset, tuple[int, int]] = {}
         repeated = 0
         for pair in pairs:
+            pair = pair.tolist() if hasattr(pair, "tolist") else pair
             if not isinstance(pair, (tuple, list)) or len(pair) != 2 or not all(isinstance(x, Hashable) for x in pair):
                 raise TypeError(f"an edge must be a pair of names, got {pair!r}. Drop weights and other columns first.")
             head, tail = pair
@@ -200,6 +211,13 @@ class Graph:
             raise TypeError(f"graph must be a networkx.Graph, got {type(graph).__name__}. Use Graph.from_edges for pairs.")
         if graph.is_directed() or graph.is_multigraph():
             raise TypeError(f"graph must be simple and undirected, got {type(graph).__name__}. Write nx.Graph(graph) first.")
+        loop = next(nx.selfloop_edges(graph), None)
+        if loop is not None:
+            raise ValueError(f"graph must have no self loop, got {loop[0]!r} with itself. Remove it; train self edges with "
+                             "self_edges=True.")  # fmt: skip
+        alone = next(nx.isolates(graph), None)
+        if alone is not None and graph.number_of_edges():
+            raise ValueError(f"every node must have an edge, got isolated node {alone!r}. Remove it: no fact names it.")
         numbers = {node: number for number, node in enumerate(graph)}
         edges = [(numbers[u], numbers[v]) for u, v in graph.edges]
         labels = tuple(map(str, graph))
@@ -404,10 +422,15 @@ def read_edges(path: str | Path, *, columns: tuple[int, int] = (0, 1), header: b
     Source:
         Ours.
     """
+    if not isinstance(path, (str, Path)):
+        raise TypeError(f"path must be a string or Path, got {path!r}.")
     path = Path(path)
     if not isinstance(columns, (tuple, list)) or len(columns) != 2:
         raise TypeError(f"columns must be a pair of column numbers, got {columns!r}. Write columns=(0, 1).")
     columns = tuple(_checks.integer("a column", column, least=0, hint="Columns count from 0.") for column in columns)
+    if columns[0] == columns[1]:
+        raise ValueError(f"columns must be two different columns, got {columns}. Write columns=(0, 1).")
+    _checks.boolean("header", header)
     if not path.is_file():
         raise ValueError(f"path must name a file of edges, got {str(path)!r}: there is none. Check the folder.")
     try:
@@ -418,7 +441,9 @@ def read_edges(path: str | Path, *, columns: tuple[int, int] = (0, 1), header: b
         ) from None
     if "\0" in text:
         raise ValueError(f"{path.name} must be text, got a binary file. Export it as CSV or TSV.")
-    rows = csv.reader(io.StringIO(text, newline=""), delimiter="\t" if path.suffix.lower() in (".tsv", ".tab") else ",")
+    rows = csv.reader(
+        _without_comments(text), strict=True, delimiter="\t" if path.suffix.lower() in (".tsv", ".tab") else ","
+    )
     try:
         pairs = _pairs(rows, columns, header, path.name)
     except csv.Error as error:
@@ -426,9 +451,27 @@ def read_edges(path: str | Path, *, columns: tuple[int, int] = (0, 1), header: b
     return Graph.from_edges(pairs, name=path.stem)
 
 
+def _without_comments(text: str):
+    """Yield the lines, those that begin with # emptied; a # inside quotes begins no comment."""
+    quoted = False
+    for line in io.StringIO(text, newline=""):
+        comment = not quoted and line.lstrip().startswith("#")
+        quoted ^= not comment and line.count('"') % 2 == 1
+        yield "\n" if comment else line
+
+
+def require_graph(g) -> "Graph":
+    """Return ``g`` if it is a Graph; else say how to make one."""
+    if not isinstance(g, Graph):
+        raise TypeError(
+            f"graph must be a geomem.Graph, got {type(g).__name__}. Use Graph.from_networkx or Graph.from_edges."
+        )
+    return g
+
+
 def _pairs(rows, columns: tuple[int, int], header: bool, file: str) -> list[tuple[str, str]]:
     """Return the two named columns of every row that holds data; a row that lacks one is an error with its line."""
-    kept = [(rows.line_num, row) for row in rows if any(map(str.strip, row)) and not row[0].lstrip().startswith("#")]
+    kept = [(rows.line_num, row) for row in rows if any(map(str.strip, row))]
     pairs = []
     for line, row in kept[1:] if header else kept:
         if len(row) <= max(columns):

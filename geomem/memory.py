@@ -137,6 +137,7 @@ def largest_heat_time(g: Graph, times=HEAT_TIMES) -> float:
         >>> largest_heat_time(grid(4, 4))
         1.4
     """
+    times = tuple(times)
     kept = [t for t in times if edge_recall(heat_kernel_memory(g, t).logits(), g) == 1]
     if not kept:
         raise ValueError(f"times must hold one that recalls every edge of {g!r}; of {len(times)} none does. Try smaller.")

@@ -4,13 +4,13 @@ import torch
 from scipy.stats import rankdata
 from torch import Tensor
 
-from .graphs import Graph
+from .graphs import Graph, require_graph
 from .spectral import node_table
 
 COSINE_TIE = 1e-6
 """Cosines closer than this are tied: trained tables are float32, and rounding must not make an order."""
 ROUNDING = 1e-9
-"""Scores below this share of the largest are rounding, not memory."""
+"""Scores that differ by less than this share of the largest are tied: it is rounding, not memory."""
 
 
 def edge_recall(
@@ -44,7 +44,7 @@ def edge_recall(
         (1.0, 0.4)
     """
     scores = torch.as_tensor(scores).detach().to("cpu", torch.float64)
-    rows = torch.arange(g.n_nodes) if nodes is None else torch.as_tensor(nodes)
+    rows = torch.arange(require_graph(g).n_nodes) if nodes is None else _listed("nodes", nodes, g)
     if scores.ndim < 2 or scores.shape[-2:] != (len(rows), g.n_nodes):
         raise ValueError(f"scores must have shape (..., {len(rows)}, {g.n_nodes}), got {tuple(scores.shape)}.")
     if scores.isnan().any():
@@ -53,9 +53,11 @@ def edge_recall(
     k = targets.sum(-1)
     if not (k > 0).any():
         raise ValueError(f"no listed node has a target with directions={directions!r}: nothing can be recalled.")
+    size = scores.abs().nan_to_num(posinf=0).amax((-2, -1), keepdim=True)
+    scores = (scores / torch.where(size == 0, 1.0, size * ROUNDING)).round()
     if not self_edges:
-        own = rows[:, None] == torch.arange(g.n_nodes)
-        scores = scores.masked_fill(own, -torch.inf)
+        others = rows[:, None] != torch.arange(g.n_nodes)
+        scores, targets = (x[..., others].unflatten(-1, (len(rows), -1)) for x in (scores, targets))
     threshold = scores.sort(dim=-1, descending=True).values.gather(
         -1, (k - 1).clamp(min=0)[:, None].expand(*scores.shape[:-1], 1)
     )
@@ -63,6 +65,17 @@ def edge_recall(
     places = (k - above.sum(-1)).double() / tied.sum(-1)  # the share of the tied that still has a place among the k
     hits = (above * targets).sum(-1) + places * (tied * targets).sum(-1)
     return (hits / k.clamp(min=1))[..., k > 0].mean(-1)
+
+
+def _listed(name: str, nodes, g: Graph) -> Tensor:
+    """Return node ids as an int64 vector of different nodes of g."""
+    nodes = torch.as_tensor(nodes)
+    whole = nodes.ndim == 1 and not nodes.dtype.is_floating_point and nodes.dtype != torch.bool
+    if not whole or not len(nodes) or len(nodes.unique()) < len(nodes):
+        raise ValueError(f"{name} must be a vector of different node ids, got {nodes.tolist()}.")
+    if int(nodes.min()) < 0 or int(nodes.max()) >= g.n_nodes:
+        raise ValueError(f"{name} must lie in 0 to {g.n_nodes - 1}, got {int(nodes.min())} to {int(nodes.max())}.")
+    return nodes.to(torch.int64)
 
 
 def _target_rows(g: Graph, rows: Tensor, directions: str, self_edges: bool) -> Tensor:
@@ -92,12 +105,19 @@ def cosines(E) -> Tensor:
         >>> cosines([[1.0, 0.0], [1.0, 1.0]])[0].tolist()
         [1.0, 0.7071067811865475]
     """
+    unit = _unit(E)
+    return unit @ unit.mT
+
+
+def _unit(E) -> Tensor:
+    """Return the rows at length 1, float64; a zero row stays zero, and a table of zeros is an error."""
     E = torch.as_tensor(E).detach().to("cpu", torch.float64)
+    if E.ndim < 2 or not E.numel() or not E.isfinite().all():
+        raise ValueError(f"E must be a finite table, shape (..., n, m), got {tuple(E.shape)} or a value that is not finite.")
     norms = E.norm(dim=-1, keepdim=True)
     if (norms.amax((-2, -1)) == 0).any():
         raise ValueError("E must not be zero: the cosine of zero vectors cannot be measured.")
-    unit = E / torch.where(norms == 0, 1.0, norms)
-    return unit @ unit.mT
+    return E / torch.where(norms == 0, 1.0, norms)
 
 
 def geometric_order(E, g: Graph) -> Tensor:
@@ -216,14 +236,13 @@ def first_hop_accuracy(E, g: Graph, *, leaves: Tensor | None = None) -> Tensor:
         >>> float(first_hop_accuracy(E, path_star(2, 3)))
         1.0
     """
-    first = g.first_hops
-    E = node_table("E", E, g)
+    first = require_graph(g).first_hops
+    unit = _unit(node_table("E", E, g))
     home = {int(path[-1]): int(path[1]) for path in g.paths}
     leaves = g.paths[:, -1] if leaves is None else torch.as_tensor(leaves).flatten()
     strangers = [leaf for leaf in leaves.tolist() if leaf not in home]
     if strangers or not len(leaves):
         raise ValueError(f"leaves must be one or more leaves of {g!r}, got {strangers[:1] or 'none'}.")
-    unit = torch.nn.functional.normalize(E, dim=-1)
     own = first == torch.tensor([home[leaf] for leaf in leaves.tolist()])[:, None]
     hits = []
     for some, is_own in zip(leaves.split(1024), own.split(1024), strict=True):  # 1,024 x 10,000 first hops are 80 MB
@@ -252,7 +271,7 @@ def geometric_share(E, logits, g: Graph) -> tuple[Tensor, Tensor]:
         Geometric and associative share, float64 ``(...,)`` each.
 
     Raises:
-        ValueError: If the shapes do not fit, or E or the logits are zero.
+        ValueError: If the shapes do not fit, or E is zero.
 
     Source:
         Ours.
@@ -272,7 +291,7 @@ def geometric_share(E, logits, g: Graph) -> tuple[Tensor, Tensor]:
     L = _off_diagonal(L)
     fit = (powers @ (torch.linalg.pinv(powers, rtol=1e-12) @ L[..., None]))[..., 0]
     scale = L.abs().amax(-1, keepdim=True)
-    chance = (g.degrees / (g.n_nodes - 1)).mean()
+    chance = g.degrees.double().mean() / (g.n_nodes - 1)
     shares = []
     for part in (fit, L - fit):
         part = torch.where(part.abs() < ROUNDING * scale, 0.0, part).unflatten(-1, (g.n_nodes, g.n_nodes))

@@ -4,7 +4,7 @@ import torch
 from torch import Tensor
 
 from . import _checks
-from .graphs import Graph
+from .graphs import Graph, require_graph
 
 EIGENVALUE_TOL = 1e-8
 """Eigenvalues closer than this are equal: S has entries of order 1 and float64 keeps about 1e-14."""
@@ -40,7 +40,7 @@ class Spectrum:
     """
 
     def __init__(self, graph: Graph, *, self_edges: bool = False):
-        _checks.dense(graph.n_nodes, "The spectrum", "A path-star has its Fiedler space in closed form.")
+        _checks.dense(require_graph(graph).n_nodes, "The spectrum", "A path-star has its Fiedler space in closed form.")
         self.graph = graph
         spaces = []
         components = graph.components()
@@ -151,14 +151,18 @@ class Spectrum:
             Radians in [0, pi/2], ascending; zeros mean the same subspace.
 
         Raises:
-            ValueError: If ``dims`` cuts an eigenspace or E does not fit.
+            ValueError: If ``dims`` cuts an eigenspace, or E does not fit or has fewer non-trivial directions.
 
         Source:
             Bjorck and Golub (1973).
         """
         dims = self.fiedler_dims if dims is None else dims
         rest = self.basis(int(self.multiplicities[~self.trivial].sum()))
-        left = torch.linalg.svd(rest @ (rest.T @ node_table("E", E, self.graph)), full_matrices=False).U[..., :dims]
+        E = node_table("E", E, self.graph)
+        left, scale, _ = torch.linalg.svd(rest.T @ E, full_matrices=False)
+        if scale.shape[-1] < dims or (scale[..., dims - 1] <= 1e-9 * E.norm(dim=(-2, -1))).any():
+            raise ValueError(f"E must have {dims} non-trivial directions to compare, got a table of lower rank.")
+        left = rest @ left[..., :dims]
         return torch.linalg.svdvals(left.mT @ self.basis(dims)).clamp(max=1.0).acos()
 
 
@@ -196,6 +200,7 @@ def canonical_basis(vectors: Tensor) -> Tensor:
 
 def node_table(name: str, table, graph: Graph, *, columns: int | None = None) -> Tensor:
     """Return a table of one row a node as a finite float64 CPU tensor ``(..., n, columns)``, or say what is wrong."""
+    require_graph(graph)
     table = torch.as_tensor(table).detach().to("cpu", torch.float64)
     if table.ndim < 2 or table.shape[-2] != graph.n_nodes or (columns is not None and table.shape[-1] != columns):
         wanted = f"(..., {graph.n_nodes}, {'m' if columns is None else columns})"

@@ -73,8 +73,9 @@ class SequenceModel(nn.Module):
         _checks.one_of("positions", positions, POSITIONS)
         context = _checks.integer("context", context, least=1)
         init_std, core_std = (_checks.real(k, v, above=0) for k, v in (("init_std", init_std), ("core_std", core_std)))
+        tied, frozen = _checks.boolean("tied", tied), _checks.boolean("frozen", frozen)
         rate = _checks.real("dropout", dropout, least=0, below=1)
-        generator = torch.Generator().manual_seed(_checks.integer("seed", seed, least=0))
+        generator = torch.Generator().manual_seed(_checks.seed_of("seed", seed))
 
         self.embedding = nn.Parameter(torch.randn(n_tokens, width, generator=generator) * init_std, not frozen)
         learned = positions == "learned" and kind.sequential
