@@ -24,6 +24,8 @@ COLORS = {
     "null": "#b0b0b0",
 }
 """One colour a model all through the book (Okabe and Ito's set, told apart by colour-blind readers)."""
+STYLES = {"associative": "--", "look-up": "--", "incidence": ":"}
+"""Dashed where a memory's curve often lies on another's."""
 SERIES = ("#0072b2", "#e69f00", "#009e73", "#cc79a7", "#d55e00", "#56b4e9")
 """Colours of lines that are no model, in order."""
 INK = "#333333"
@@ -113,7 +115,7 @@ def graph(g: Graph, ax: Axes, *, labels: bool | None = None, places=None, size: 
     for (x, y), label, color in zip(places, g.labels, colors, strict=False):
         ink = "white" if color[:3] @ [0.299, 0.587, 0.114] < 0.55 else "black"
         ax.text(x, y, label, ha="center", va="center", fontsize=7, color=ink, zorder=3, parse_math=False)
-    ax.set_aspect("equal")
+    ax.set_aspect("equal", adjustable="datalim")
     ax.margins(0.06)
     ax.set_axis_off()
     return ax
@@ -145,7 +147,8 @@ def heat_map(
     ax: Axes,
     *,
     center: float | None = None,
-    limit: float | None = None,
+    low: float | None = None,
+    high: float | None = None,
     bar: bool = True,
 ) -> Axes:
     """Draw a node-by-node matrix; the diagonal is left grey, because self pairs drown the rest.
@@ -154,12 +157,14 @@ def heat_map(
         matrix: ``(n, n)``.
         ax: Where to draw.
         center: The value in the middle of a two-sided colour scale; None for one-sided.
-        limit: Largest value of the scale; by default the largest entry off the diagonal.
+        low: Least value of a one-sided scale; by default the least entry off the diagonal.
+        high: Largest value of the scale; by default the largest entry off the diagonal.
         bar: Whether to draw the colour bar; one a row is enough where rows share a scale.
     """
     values = torch.as_tensor(matrix).double().numpy().copy()
     np.fill_diagonal(values, np.nan)
-    low, high = np.nanmin(values), np.nanmax(values) if limit is None else limit
+    low = np.nanmin(values) if low is None else low
+    high = np.nanmax(values) if high is None else high
     if center is not None:
         reach = max(high - center, center - low, 1e-9)
         norm, colors = plt.Normalize(center - reach, center + reach), "RdBu_r"
@@ -191,7 +196,8 @@ def band(x, values: Tensor, ax: Axes, *, color: str = INK, label: str = "", mark
     """
     x, values = np.asarray(x), np.asarray(torch.as_tensor(values).double())
     low, high = (0, 100) if values.shape[1] < 10 else (10, 90)
-    ax.plot(x, values.mean(1), style, color=color, label=label, marker=marker, markersize=4, linewidth=1.6)
+    over = 2 if style == "-" else 3  # a dashed line shows on a solid one, not under it
+    ax.plot(x, values.mean(1), style, color=color, label=label, marker=marker, markersize=4, linewidth=1.6, zorder=over)
     if values.shape[1] > 1:
         ax.fill_between(x, *np.percentile(values, [low, high], axis=1), color=color, alpha=0.18, linewidth=0)
     return ax
@@ -207,9 +213,10 @@ def by_hops(curves: Mapping[str, Tensor], ax: Axes) -> Axes:
     ax.axhline(0, color="#bbbbbb", linewidth=0.8)
     for model, values in curves.items():
         hops = np.arange(1, values.shape[-1])
-        band(hops, values.T[1:], ax, color=COLORS.get(model, INK), label=model, marker="o")
+        band(hops, values.T[1:], ax, color=COLORS.get(model, INK), label=model, marker="o", style=STYLES.get(model, "-"))
     ax.set_xlabel("hops", fontsize=9)
-    ax.set_ylabel("cosine", fontsize=9)
+    if ax.get_subplotspec().is_first_col() or len(ax.get_shared_y_axes().get_siblings(ax)) == 1:
+        ax.set_ylabel("cosine", fontsize=9)
     return ax
 
 
@@ -224,12 +231,13 @@ def cumulative(curves: Mapping[str, Tensor], ax: Axes, *, dims: int | None = Non
     for model, values in curves.items():
         k = values.shape[-1]
         whole = torch.cat([torch.zeros(len(values), 1, dtype=values.dtype), values], dim=1)
-        band(np.arange(k + 1), whole.T, ax, color=COLORS.get(model, INK), label=model)
+        band(np.arange(k + 1), whole.T, ax, color=COLORS.get(model, INK), label=model, style=STYLES.get(model, "-"))
     ax.plot([0, k], [0, 1], ":", color=INK, linewidth=1, label="chance")
     if dims is not None:
         ax.axvline(dims, color="#bbbbbb", linewidth=0.8)
     ax.set_xlabel("non-trivial dimensions", fontsize=9)
-    ax.set_ylabel("share of energy", fontsize=9)
+    if ax.get_subplotspec().is_first_col():
+        ax.set_ylabel("share of energy", fontsize=9)
     return ax
 
 

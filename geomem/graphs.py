@@ -318,7 +318,14 @@ def _from_paths(paths: Tensor, name: str, seed: int | None) -> Graph:
 
 
 def cycle(n_nodes: int) -> Graph:
-    """Return the cycle ``0 - 1 - ... - (n_nodes - 1) - 0``, ``n_nodes`` at least 3.
+    """Return the cycle ``0 - 1 - ... - (n_nodes - 1) - 0``.
+
+    Args:
+        n_nodes: Number of nodes, at least 3.
+
+    Raises:
+        TypeError: If ``n_nodes`` is not an integer.
+        ValueError: If it is below 3.
 
     Source:
         Paper, section on tiny graphs (15 nodes there).
@@ -333,7 +340,15 @@ def cycle(n_nodes: int) -> Graph:
 
 
 def grid(rows: int, columns: int) -> Graph:
-    """Return the ``rows`` x ``columns`` grid; node ``r * columns + c`` stands in row r, column c.
+    """Return the grid whose node ``r * columns + c`` stands in row r, column c, joined to its neighbours.
+
+    Args:
+        rows: Rows, at least 1.
+        columns: Columns, at least 1.
+
+    Raises:
+        TypeError: If a size is not an integer.
+        ValueError: If a size is below 1 or there is a single node.
 
     Source:
         Paper, section on tiny graphs (4 x 4 there).

@@ -167,13 +167,45 @@ class Spectrum:
 
 
 def symmetric_walk(graph: Graph, *, self_edges: bool = False) -> Tensor:
-    """Return ``S = D^-1 A + (D^-1 A)^T``, float64 ``(n, n)``; S - 2 I is the paper's Laplacian up to sign."""
+    """Return ``S = D^-1 A + (D^-1 A)^T``; S - 2 I is the paper's Laplacian up to sign.
+
+    Args:
+        graph: The graph, at most 5,000 nodes.
+        self_edges: Add the identity to A first.
+
+    Returns:
+        float64 ``(n, n)``, symmetric.
+
+    Source:
+        Paper, section on spectral bias.
+
+    Example:
+        >>> from geomem.graphs import cycle
+        >>> symmetric_walk(cycle(3))[0].tolist()
+        [0.0, 1.0, 1.0]
+    """
     walk = random_walk(graph, self_edges=self_edges)
     return walk + walk.T
 
 
 def random_walk(graph: Graph, *, self_edges: bool = False) -> Tensor:
-    """Return ``W = D^-1 A``, float64 ``(n, n)``, rows summing to 1; with ``self_edges`` of A + I."""
+    """Return ``W = D^-1 A``, the transition matrix of the random walk.
+
+    Args:
+        graph: The graph, at most 5,000 nodes.
+        self_edges: Add the identity to A first.
+
+    Returns:
+        float64 ``(n, n)``, rows summing to 1.
+
+    Source:
+        Paper, section on Node2Vec.
+
+    Example:
+        >>> from geomem.graphs import path_star
+        >>> random_walk(path_star(2, 2)).tolist()
+        [[0.0, 0.5, 0.5], [1.0, 0.0, 0.0], [1.0, 0.0, 0.0]]
+    """
     adjacency = graph.adjacency(self_edges=self_edges)
     return adjacency / adjacency.sum(1, keepdim=True)
 

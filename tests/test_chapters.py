@@ -14,7 +14,7 @@ import pytest
 from tools import book, notebooks
 
 URL = book.address()
-TAGS = {"remove-cell", "parameters", "hide-cell", "hide-input", "nbval-check-output", "closed-form"}
+TAGS = {"remove-cell", "parameters", "hide-cell", "hide-input", "hide-output", "nbval-check-output", "closed-form"}
 PROFILE = 'profile = profile or os.environ.get("BOOK_PROFILE", "laptop")'
 LINK = re.compile(r"\]\([^)]*\)|https?://\S+|\{[\w:-]+\}`[^`]*`|<[^>]*>")
 NUMBER = re.compile(r"(?<![\w.])(?:\d*\.\d+(?:\s?\\?%)?|\d+\s?\\?%)")

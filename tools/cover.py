@@ -25,8 +25,8 @@ def main():
     flow = gm.gradient_flow(star, seeds=range(11))
     axes = figures.panels(1, 3, height=3.0)[0]
     figures.name(figures.graph(star, axes[0]), "the graph")
-    figures.name(figures.embedding(median_run(frozen.embeddings[-1], star), star, axes[1], labels=True), "a look-up")
-    figures.name(figures.embedding(median_run(flow.embeddings[-1], star), star, axes[2], labels=True), "a map")
+    figures.name(figures.embedding(median_run(frozen.embeddings[-1], star), star, axes[1]), "a look-up")
+    figures.name(figures.embedding(median_run(flow.embeddings[-1], star), star, axes[2]), "a map")
     axes[0].figure.savefig(TARGET, dpi=100, metadata={"Software": None})
     print(TARGET.relative_to(book.ROOT))
 

@@ -86,16 +86,25 @@ def _row(claim, found):
         holds.append(judgement["holds"])
         if chapter:
             label = [f"*{part}* {_word(judgement['holds'])}:"] if part else []
-            texts = [record["text"].rstrip(".") for record in evidence]
-            numbers.append("<br>".join(label + texts) + f" [→]({chapter}.ipynb)")
+            numbers.append("<br>".join(label + _grouped(evidence)) + f" [→]({chapter}.ipynb)")
         elif part:
             numbers.append(f"*{part}*: not tested")
     where = f" ({claim['where']})" if claim["where"] else ""
     word = verdict(holds)
     tested = word != "not tested"
     shown = ["<br>".join(numbers), f"**{word}**"] if tested else ["", word]
-    cells = [f"**{claim['id']}**", claim["statement"] + where, *shown]
+    note = f"<br>*{claim['note']}*" if "note" in claim else ""
+    cells = [f"**{claim['id']}**", claim["statement"] + where + note, *shown]
     return "| " + " | ".join(_plain(cell) for cell in cells) + " |", word
+
+
+def _grouped(evidence):
+    """Join the records that measure one thing in several places: "Recall, grid: 1." and "Recall, ring: 1." share a line."""
+    lines = {}
+    for record in evidence:
+        head, comma, place = record["text"].rstrip(".").partition(", ")
+        lines.setdefault(head + ": " if comma else head, []).append(place)
+    return [head + "; ".join(places) for head, places in lines.items()]
 
 
 def _word(holds):

@@ -1,0 +1,66 @@
+"""What outside users rely on: the public names, their docstrings, and an import that does nothing."""
+
+import ast
+import inspect
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+import geomem as gm
+
+PACKAGE = Path(gm.__file__).parent
+ORDER = "graphs spectral metrics memory tasks models dynamics ensemble records figures".split()
+NAMES = sorted(gm.__all__)
+
+
+def test_there_are_25_to_45_public_names_and_all_exist():
+    assert 25 <= len(set(NAMES)) == len(NAMES) <= 45
+    assert all(hasattr(gm, name) for name in NAMES)
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_docstring_gives_arguments_errors_source_and_an_example(name):
+    thing = getattr(gm, name)
+    text = inspect.getdoc(thing)
+    assert "Source:" in text and (">>>" in text or name in ("read_edges", "load_records"))  # these two need a file
+    for parameter in inspect.signature(thing).parameters.values():
+        if parameter.name != "self" and parameter.kind is not parameter.VAR_KEYWORD:
+            assert f"\n    {parameter.name}: " in text, f"{name} does not describe {parameter.name}"
+    if inspect.isfunction(thing) and "raise" in inspect.getsource(thing):
+        assert "Raises:" in text
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_example_is_short(name):
+    lines = [line for line in inspect.getdoc(getattr(gm, name)).splitlines() if line.strip().startswith((">>>", "..."))]
+    assert len(lines) <= 6
+
+
+@pytest.mark.parametrize("path", sorted(PACKAGE.rglob("*.py")), ids=lambda path: str(path.relative_to(PACKAGE)))
+def test_module_imports_only_from_those_before_it(path):
+    module = path.relative_to(PACKAGE).parts[0].removesuffix(".py")
+    if module in ("__init__", "_checks"):
+        return
+    allowed = set(ORDER[: ORDER.index(module) + 1]) | {"_checks"}
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf8"))):
+        if isinstance(node, ast.ImportFrom) and node.level == (2 if path.parent != PACKAGE else 1):
+            used = {node.module.split(".")[0]} if node.module else {alias.name for alias in node.names}
+            assert used <= allowed, f"{module} imports {used - allowed}"
+
+
+def test_import_needs_no_notebook_package_and_touches_no_random_state():
+    code = (
+        "import random, sys, numpy, torch\n"
+        "state = torch.get_rng_state(), numpy.random.get_state()[1].tolist(), random.getstate()\n"
+        "threads = torch.get_num_threads()\n"
+        "import geomem\n"
+        "assert torch.equal(state[0], torch.get_rng_state()) and threads == torch.get_num_threads()\n"
+        "assert state[1] == numpy.random.get_state()[1].tolist() and state[2] == random.getstate()\n"
+        "heavy = {'IPython', 'ipywidgets', 'papermill', 'nbformat', 'anywidget', 'matplotlib'} & set(sys.modules)\n"
+        "assert not heavy, heavy"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    assert done.stdout == ""
