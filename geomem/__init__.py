@@ -6,7 +6,7 @@ from .metrics import cosine_by_hops, cosines, edge_recall, first_hop_accuracy
 from .metrics import geometric_contrast, geometric_order, geometric_share
 from .memory import Memory, associative_memory, fiedler_memory, heat_kernel_memory, incidence_memory, largest_heat_time
 from .memory import cost_in_bits, cost_in_norm
-from .tasks import Vocabulary, edge_examples
+from .tasks import PathTask, Vocabulary, edge_examples
 from .models import SequenceModel
 from .dynamics import flow_matrix, gradient_flow
 from .ensemble import train_ensemble
@@ -39,6 +39,7 @@ __all__ = [
     "largest_heat_time",
     "cost_in_bits",
     "cost_in_norm",
+    "PathTask",
     "Vocabulary",
     "edge_examples",
     "SequenceModel",
