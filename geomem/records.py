@@ -2,6 +2,7 @@
 
 import json
 import math
+import os
 import re
 from collections.abc import Sequence
 from pathlib import Path
@@ -111,7 +112,9 @@ def spread(mean: float, sd: float | None, n: int) -> str:
     return f"{mean:.{decimals}f} ± {sd:.{decimals}f} (n = {n})"
 
 
-def claim(id: str, *, holds: bool | None, evidence: Sequence[str], part: str | None = None, profile: str = "laptop") -> None:
+def claim(
+    id: str, *, holds: bool | None, evidence: Sequence[str], part: str | None = None, profile: str | None = None
+) -> None:
     """Show a verdict in one line without digits of its own, and keep it in the output's metadata.
 
     Args:
@@ -119,7 +122,7 @@ def claim(id: str, *, holds: bool | None, evidence: Sequence[str], part: str | N
         holds: Whether the criterion is met; None if its control failed or it was not run: not tested.
         evidence: Names of records of the same chapter, at least one.
         part: Which part of the claim, where it has several.
-        profile: The chapter's profile; in "smoke" nothing is judged.
+        profile: The chapter's profile; by default what BOOK_PROFILE says, else "laptop". In "smoke" nothing is judged.
 
     Raises:
         TypeError: If ``holds`` is neither a bool nor None.
@@ -140,6 +143,7 @@ def claim(id: str, *, holds: bool | None, evidence: Sequence[str], part: str | N
         raise TypeError(f"holds must be True, False or None, got {holds!r}. Write bool(...) around a numpy value.")
     if isinstance(evidence, str) or not evidence:
         raise ValueError(f"evidence must list at least one record's name, got {evidence!r}.")
+    profile = profile or os.environ.get("BOOK_PROFILE", "laptop")
     smoke = profile == "smoke"
     verdict = {True: "the criterion is met", False: "the criterion is not met", None: "not tested"}[holds]
     where = f"{id}, {part}" if part else id

@@ -14,7 +14,7 @@ FLOAT32 = 1e-5  # the same in float32, and a member alone against the same one i
 
 TINY = [gm.path_star(4, 5), gm.grid(4, 4), gm.cycle(15), gm.irregular()]
 tiny = pytest.mark.parametrize("g", TINY, ids=lambda g: g.name)
-every_core = pytest.mark.parametrize("core", ["identity", "linear", "transformer"])
+every_core = pytest.mark.parametrize("core", ["identity", "linear", "transformer", "mamba"])
 QUICK = dict(width=8, steps=12, seeds=(0, 3), lr=0.02, init_std=0.3, core_std=0.3)
 
 

@@ -74,6 +74,16 @@ def test_smoke_judges_nothing(capsys):
     assert "not judged (smoke)" in capsys.readouterr().out
 
 
+def test_profile_comes_from_the_environment_unless_it_is_given(capsys, monkeypatch):
+    monkeypatch.setenv("BOOK_PROFILE", "smoke")
+    gm.claim("C7", holds=True, evidence=["recall"])
+    gm.claim("C7", holds=True, evidence=["recall"], profile="laptop")
+    assert [line.split(": ")[1] for line in capsys.readouterr().out.splitlines()] == [
+        "not judged (smoke).",
+        "the criterion is met.",
+    ]
+
+
 def test_claim_takes_a_boolean_tensor(capsys):
     gm.claim("C1", holds=torch.tensor(False), evidence=["recall"])
     assert "not met" in capsys.readouterr().out

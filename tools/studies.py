@@ -110,6 +110,8 @@ def main(argv=None, table=book.ROOT / "book/studies.toml", folder=book.ROOT / "_
     studies = listed(table)
     if options.only and options.only not in [study["name"] for study in studies]:
         raise book.UserError(f"No study is named {options.only!r}: `--list` shows them.")
+    if not studies:
+        print(f"No study is listed in {table.name}.")
     failed = []
     for study in [s for s in studies if options.only in (None, s["name"])]:
         if options.list:

@@ -5,9 +5,10 @@ from torch import Tensor, nn
 
 from .. import _checks
 from .linear import Identity, Linear
+from .mamba import Mamba
 from .transformer import Transformer
 
-CORES = {"identity": Identity, "linear": Linear, "transformer": Transformer}
+CORES = {"identity": Identity, "linear": Linear, "transformer": Transformer, "mamba": Mamba}
 POSITIONS = ("learned", "none")
 
 
@@ -18,10 +19,10 @@ class SequenceModel(nn.Module):
 
     Args:
         n_tokens: Size of the vocabulary, at least 2.
-        core: "identity" (Node2Vec), "linear" or "transformer".
+        core: "identity" (Node2Vec), "linear", "transformer" or "mamba".
         width: Width of the embeddings, at least 1.
         layers: Blocks or linear maps, at least 1; the identity has none.
-        heads: Attention heads; must divide ``width``.
+        heads: Attention heads of the Transformer; must divide ``width`` there.
         positions: "learned" or "none"; cores that read a single token have none.
         context: Longest sequence that learned positions are made for.
         tied: Unembed with the embedding table itself.
