@@ -4,6 +4,7 @@ import json
 import math
 import os
 import re
+import sys
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -180,13 +181,8 @@ def _ours(output: dict) -> bool:
 
 def _show(text: str, metadata: dict) -> None:
     """Publish a line with metadata where there is a notebook; print it elsewhere."""
-    try:
-        from IPython import get_ipython
-    except ImportError:
-        get_ipython = lambda: None  # noqa: E731
-    if get_ipython() is None:
+    ipython = sys.modules.get("IPython")  # a notebook's kernel has imported it already
+    if ipython is None or ipython.get_ipython() is None:
         print(text)
-        return
-    from IPython.display import publish_display_data
-
-    publish_display_data({"text/plain": text, "text/markdown": text}, metadata={"geomem": metadata})
+    else:
+        ipython.display.publish_display_data({"text/plain": text, "text/markdown": text}, metadata={"geomem": metadata})
