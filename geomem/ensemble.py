@@ -14,7 +14,7 @@ from .graphs import Graph, require_graph
 from .metrics import edge_recall
 from .models import SequenceModel
 from .models.transformer import Block, plain_attention
-from .tasks import Vocabulary, edge_examples
+from .tasks import Vocabulary
 
 KNOBS = ("lr", "weight_decay", "init_std", "dropout")
 SCHEDULES = {
@@ -139,15 +139,14 @@ def train_ensemble(
     device = _checks.device_of(device)
     _checks.boolean("self_edges", self_edges)
     members = _members(lr, weight_decay, init_std, dropout, seeds)
-    reads_edge_tag = core not in ("identity", "linear")
     settings = dict(n_tokens=Vocabulary(graph.n_nodes).n_tokens, core=core, width=width, layers=layers, heads=heads,
                     positions="learned", context=2, tied=tied, frozen=frozen, core_std=core_std)  # fmt: skip
     template = SequenceModel(**settings)
     if not any(p.requires_grad for p in template.parameters()):
         raise ValueError("frozen must leave something to train: the identity core has nothing but its embedding.")
     tokens = torch.arange(graph.n_nodes)[:, None]
-    if reads_edge_tag:
-        tokens = edge_examples(graph, directions="both", self_edges=True)[-graph.n_nodes :, :2]
+    if template.core.sequential:
+        tokens = torch.cat([torch.full_like(tokens, Vocabulary(graph.n_nodes).EDGE), tokens], dim=1)
     targets = graph.targets(directions=directions, self_edges=self_edges)
     size = 16 * sum(p.numel() for p in template.parameters())
     chunk = max(1, CHUNK_BYTES // size)

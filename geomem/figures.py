@@ -1,5 +1,6 @@
 """Every picture of the book: a function takes data and an axis, and returns the axis it drew on."""
 
+import functools
 from collections.abc import Mapping, Sequence
 
 import matplotlib.pyplot as plt
@@ -62,8 +63,12 @@ def row_name(ax: Axes, text: str) -> Axes:
     return ax
 
 
+@functools.lru_cache(maxsize=64)
 def layout(g: Graph) -> np.ndarray:
-    """Return where to draw the nodes, ``(n, 2)``: springs of hop length, components side by side, each of radius 1."""
+    """Return where to draw the nodes, ``(n, 2)``, read-only: springs of hop length, components side by side.
+
+    The largest component has radius 1. A figure asks for places and colours of one graph many times, so they are kept.
+    """
     graph, places, shift = g.to_networkx(), np.zeros((g.n_nodes, 2)), 0.0
     row = {label: number for number, label in enumerate(g.labels)}
     parts = sorted(nx.connected_components(graph), key=lambda part: (-len(part), min(row[x] for x in part)))
@@ -77,6 +82,7 @@ def layout(g: Graph) -> np.ndarray:
         shift += scale if shift else 0.0
         places[[row[node] for node in part]] = xy * scale + [shift, 0.0]
         shift += scale + 0.25
+    places.flags.writeable = False
     return places
 
 
@@ -106,13 +112,12 @@ def graph(g: Graph, ax: Axes, *, labels: bool | None = None, places=None, size: 
         size: Marker area in points squared.
     """
     places = layout(g) if places is None else np.asarray(places)
-    size = size or float(np.clip(1500 / g.n_nodes, 14, 110))
+    size, colors = size or float(np.clip(1500 / g.n_nodes, 14, 110)), node_colors(g)
     for u, v in g.edges.tolist():
         ax.plot(*places[[u, v]].T, color="#9a9a9a", linewidth=1.0, zorder=1)
-    ax.scatter(*places.T, s=size, c=node_colors(g), edgecolors=INK, linewidths=0.6, zorder=2, clip_on=False)
+    ax.scatter(*places.T, s=size, c=colors, edgecolors=INK, linewidths=0.6, zorder=2, clip_on=False)
     short = g.n_nodes <= 20 and max(map(len, g.labels)) <= 3
-    colors = node_colors(g) if (short if labels is None else labels) else ()
-    for (x, y), label, color in zip(places, g.labels, colors, strict=False):
+    for (x, y), label, color in zip(places, g.labels, colors, strict=True) if (short if labels is None else labels) else ():
         ink = "white" if color[:3] @ [0.299, 0.587, 0.114] < 0.55 else "black"
         ax.text(x, y, label, ha="center", va="center", fontsize=7, color=ink, zorder=3, parse_math=False)
     ax.set_aspect("equal", adjustable="datalim")
@@ -124,7 +129,7 @@ def graph(g: Graph, ax: Axes, *, labels: bool | None = None, places=None, size: 
 def embedding(E: Tensor, g: Graph, ax: Axes, *, labels: bool | None = False, size: float | None = None) -> Axes:
     """Draw an embedding on its two leading principal components, turned to resemble the graph's layout.
 
-    The turn is a rotation or reflection and one scale, so shapes are the embedding's own.
+    The turn is a rotation or reflection, so shapes are the embedding's own.
 
     Args:
         E: One embedding, ``(n, m)``.

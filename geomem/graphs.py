@@ -103,10 +103,7 @@ class Graph:
     def adjacency(self, *, self_edges: bool = False) -> Tensor:
         """Return the symmetric 0/1 matrix, float64 ``(n, n)``, with ones on the diagonal if ``self_edges``."""
         _checks.dense(self.n_nodes, "The adjacency matrix", "Work with g.edges instead.")
-        matrix = torch.zeros(self.n_nodes, self.n_nodes, dtype=torch.float64)
-        heads, tails = self.edges.T
-        matrix[heads, tails] = matrix[tails, heads] = 1.0
-        return matrix.fill_diagonal_(1.0) if self_edges else matrix
+        return self.targets(self_edges=self_edges)
 
     def directed_edges(self, *, directions: str = "both", self_edges: bool = False) -> Tensor:
         """Return the facts ``u -> v`` to be trained, int64 ``(n_facts, 2)``.
@@ -308,7 +305,7 @@ def tree_star(degree: int, length: int, branching: int = 2, *, seed: int | None 
 def _from_paths(paths: Tensor, name: str, seed: int | None) -> Graph:
     n = int(paths.max()) + 1
     if seed is not None:
-        generator = torch.Generator().manual_seed(_checks.integer("seed", seed, least=0))
+        generator = torch.Generator().manual_seed(_checks.seed_of("seed", seed))
         paths = torch.randperm(n, generator=generator)[paths]
     edges = torch.stack([paths[:, :-1], paths[:, 1:]], dim=-1).flatten(0, 1)
     keys = edges[:, 0] * n + edges[:, 1]

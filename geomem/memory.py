@@ -69,7 +69,7 @@ def associative_memory(g: Graph, *, dim: int | None = None, seed: int = 0) -> Me
     """
     n = g.n_nodes
     dim = n if dim is None else _checks.integer("dim", dim, least=1)
-    generator = torch.Generator().manual_seed(_checks.integer("seed", seed, least=0))
+    generator = torch.Generator().manual_seed(_checks.seed_of("seed", seed))
     phi = torch.randn(n, dim, generator=generator, dtype=torch.float64)
     phi = torch.linalg.qr(phi).Q if dim == n else phi / math.sqrt(dim)
     return Memory(phi, phi.T @ g.adjacency() @ phi, "associative")

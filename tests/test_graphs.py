@@ -34,6 +34,12 @@ def test_path_star_counts_follow_the_formula_and_length_counts_the_root(degree, 
     assert len(arms.unique()) == len(arms) == g.n_nodes - 1  # disjoint arms that cover all but the root
 
 
+def test_a_seed_that_torch_would_take_for_a_smaller_one_is_refused():
+    for call in (lambda seed: gm.path_star(3, 3, seed=seed), lambda seed: gm.associative_memory(gm.cycle(5), seed=seed)):
+        with pytest.raises(ValueError, match=r"seed must be less than 2\*\*32"):
+            call(2**32)
+
+
 @pytest.mark.parametrize("degree, length, branching", [(2, 2, 2), (3, 4, 2), (2, 5, 3), (4, 5, 1)])
 def test_tree_star_counts_follow_the_formula(degree, length, branching):
     g = gm.tree_star(degree, length, branching)
