@@ -6,11 +6,13 @@ from .metrics import cosine_by_hops, cosines, edge_recall, first_hop_accuracy
 from .metrics import geometric_contrast, geometric_order, geometric_share
 from .memory import Memory, associative_memory, fiedler_memory, heat_kernel_memory, incidence_memory, largest_heat_time
 from .memory import cost_in_bits, cost_in_norm
-from .tasks import PathTask, Vocabulary, edge_examples
+from .tasks import InContextTask, PathTask, Vocabulary, edge_examples, in_context_examples
 from .models import SequenceModel
 from .dynamics import flow_matrix, gradient_flow
 from .ensemble import train_ensemble
-from .records import claim, exceeds_null, load_records, record, standard_error
+from .training import Stage, load_run, train
+from . import recipes
+from .records import claim, exceeds_null, load_records, load_study, record, standard_error
 
 __all__ = [
     "Graph",
@@ -39,16 +41,23 @@ __all__ = [
     "largest_heat_time",
     "cost_in_bits",
     "cost_in_norm",
+    "InContextTask",
     "PathTask",
     "Vocabulary",
     "edge_examples",
+    "in_context_examples",
     "SequenceModel",
     "flow_matrix",
     "gradient_flow",
     "train_ensemble",
+    "Stage",
+    "load_run",
+    "train",
+    "recipes",
     "claim",
     "exceeds_null",
     "load_records",
+    "load_study",
     "record",
     "standard_error",
 ]

@@ -1,16 +1,20 @@
-"""The exact gradient flow of tied one-layer Node2Vec: no sampling, no walks, no autograd."""
+"""The exact gradient flow of one-layer Node2Vec: no sampling, no walks, no autograd. Its fixed points, its spectrum."""
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import torch
+from scipy.optimize import brentq
 from torch import Tensor
 
 from . import _checks
 from .graphs import Graph, require_graph
-from .spectral import node_table, random_walk
+from .spectral import Spectrum, node_table, random_walk
 
 PRECISIONS = {"float64": torch.float64, "float32": torch.float32}
+CORES = ("identity", "linear")
 
 
 @dataclass(frozen=True, eq=False)
@@ -22,16 +26,20 @@ class Flow:
         loss: Cross-entropy, mean over nodes, in nats, ``(T, S)``.
         embeddings: V at each snapshot, ``(T, S, n, dim)``.
         seeds: The seeds, in order.
+        unembeddings: U of an untied flow, ``(T, S, n, dim)``; None where it is V itself.
+        cores: M of a flow with a linear core, ``(T, S, dim, dim)``; None where it is the identity.
     """
 
     steps: Tensor
     loss: Tensor
     embeddings: Tensor
     seeds: tuple[int, ...]
+    unembeddings: Tensor | None = None
+    cores: Tensor | None = None
 
     def scores(self) -> Tensor:
-        """Return the final logits ``V V^T``, ``(S, n, n)``."""
-        return self.embeddings[-1] @ self.embeddings[-1].mT
+        """Return the final logits, ``V V^T`` or in general ``V M U^T``, ``(S, n, n)``."""
+        return _logits(*(None if table is None else table[-1] for table in (self.embeddings, self.unembeddings, self.cores)))
 
 
 def flow_matrix(V, g: Graph, *, self_edges: bool = False) -> Tensor:
@@ -61,6 +69,139 @@ def flow_matrix(V, g: Graph, *, self_edges: bool = False) -> Tensor:
     return gap + gap.mT
 
 
+def stationarity(V, g: Graph, *, self_edges: bool = False) -> Tensor:
+    """Return ``||C V|| / (||C|| ||V||)`` in Frobenius norms, ``(...,)`` in [0, 1]: 0 at a fixed point of the tied flow.
+
+    C itself is not 0 there: then V lies in its null space.
+
+    Args:
+        V: Embeddings, ``(..., n, m)``.
+        g: The graph.
+        self_edges: Whether ``u -> u`` was trained too.
+
+    Raises:
+        ValueError: If V does not fit.
+
+    Source:
+        Ours.
+
+    Example:
+        >>> from geomem.graphs import cycle
+        >>> float(stationarity(torch.zeros(5, 2), cycle(5)))
+        0.0
+    """
+    V, C = node_table("V", V, g), flow_matrix(V, g, self_edges=self_edges)
+    size = C.norm(dim=(-2, -1)) * V.norm(dim=(-2, -1))
+    return (C @ V).norm(dim=(-2, -1)) / torch.where(size == 0, 1.0, size)
+
+
+class FlowSpectrum(NamedTuple):
+    """Hold the spectrum of C(V): ``norms`` ``(..., n_eigenspaces)`` and ``eigenvalues`` ``(..., n)``, largest first."""
+
+    norms: Tensor
+    eigenvalues: Tensor
+
+
+def flow_spectrum(V, g: Graph, *, self_edges: bool = False) -> FlowSpectrum:
+    """Return what C(V) does to every eigenspace of the graph, and its own eigenvalues.
+
+    The norm of an eigenspace with orthonormal basis B of k columns is ``||C B||_F / sqrt(k)``: the root mean square of
+    ``||C e||`` over its unit vectors e, whatever the basis. It is 0 where C annihilates the eigenspace.
+
+    Args:
+        V: Embeddings, ``(..., n, m)``, for instance ``flow.embeddings``.
+        g: The graph.
+        self_edges: Whether ``u -> u`` was trained too; the eigenspaces are then those with self edges.
+
+    Returns:
+        Norms in the order of ``Spectrum(g, self_edges=self_edges).values``, and eigenvalues.
+
+    Raises:
+        ValueError: If V does not fit.
+
+    Source:
+        Paper, section on Node2Vec (null space of C); eigenspaces instead of eigenvectors are ours.
+
+    Example:
+        >>> from geomem.graphs import cycle
+        >>> flow_spectrum(torch.zeros(5, 1), cycle(5)).norms.shape  # eigenspaces of 1, 2 and 2 dimensions
+        torch.Size([3])
+    """
+    C, spectrum = flow_matrix(V, g, self_edges=self_edges), Spectrum(g, self_edges=self_edges)
+    norms = [(C @ base).norm(dim=(-2, -1)) / math.sqrt(base.shape[1]) for base in spectrum.bases]
+    return FlowSpectrum(torch.stack(norms, dim=-1), torch.linalg.eigvalsh(C).flip(-1))
+
+
+def entropy_floor(g: Graph, *, self_edges: bool = False) -> float:
+    """Return the loss that no memory can pass: the mean over nodes of the log of the number of answers, in nats.
+
+    A lookup with large logits comes as near as one likes; tied Node2Vec cannot, with or without self edges.
+
+    Args:
+        g: The graph.
+        self_edges: Whether ``u -> u`` was trained too.
+
+    Source:
+        Standard; that tied Node2Vec stays above is ours.
+
+    Example:
+        >>> from geomem.graphs import cycle
+        >>> round(entropy_floor(cycle(5)), 4)
+        0.6931
+    """
+    return float((require_graph(g).degrees + _checks.boolean("self_edges", self_edges)).double().log().mean())
+
+
+class CycleFixedPoint(NamedTuple):
+    """Hold the fixed point of tied Node2Vec on a cycle: its amplitude, Gram matrix, and the eigenvalues of C there."""
+
+    a: float
+    gram: Tensor
+    eigenvalues: Tensor
+
+
+def cycle_fixed_point(n: int) -> CycleFixedPoint:
+    """Return where tied Node2Vec on a cycle ends, in closed form: ``V V^T_ij = a cos(theta_(i - j))``, of rank 2.
+
+    With ``theta_k = 2 pi k / n`` and ``q_j`` proportional to ``exp(a cos theta_j)``, a solves
+    ``sum_j q_j cos theta_j = cos(2 pi / n)``. A constant may be added to all of ``V V^T`` without changing C, so compare
+    after removing the mean. All eigenvalues of C but those of modes 0 and 1 are negative: the fixed point is stable.
+
+    Args:
+        n: Nodes of the cycle, 5 to 5,000.
+
+    Returns:
+        a; the Gram matrix, float64 ``(n, n)``, of mean 0; the eigenvalue of C on mode k,
+        ``2 cos theta_k - 2 sum_j q_j cos(k theta_j)``, for k = 0, ..., n // 2, float64.
+
+    Raises:
+        TypeError: If n is not an integer.
+        ValueError: If n is below 5, where no such a exists, or above 5,000.
+
+    Source:
+        Ours.
+
+    Example:
+        >>> point = cycle_fixed_point(6)
+        >>> round(point.a, 4), point.eigenvalues[2:] < 0
+        (1.1581, tensor([True, True]))
+    """
+    n = _checks.integer("n", n, least=5, hint="On fewer nodes no amplitude solves the equation.")
+    _checks.dense(n, "The Gram matrix", "Take a shorter cycle.")
+    theta = 2 * math.pi * torch.arange(n, dtype=torch.float64) / n
+
+    def excess(a: float) -> float:
+        return float(torch.softmax(a * theta.cos(), dim=0) @ theta.cos()) - math.cos(2 * math.pi / n)
+
+    above = 1.0
+    while excess(above) < 0:
+        above *= 2
+    a = brentq(excess, 0.0, above, xtol=1e-13)
+    modes = torch.outer(torch.arange(n // 2 + 1, dtype=torch.float64), theta).cos()  # cos(k theta_j)
+    eigenvalues = 2 * modes[:, 1] - 2 * modes @ torch.softmax(a * theta.cos(), dim=0)
+    return CycleFixedPoint(a, a * (theta[:, None] - theta).cos(), eigenvalues)
+
+
 def gradient_flow(
     g: Graph,
     *,
@@ -70,17 +211,26 @@ def gradient_flow(
     init_std: float = 1.0,
     seeds: Sequence[int] = range(8),
     self_edges: bool = False,
+    tied: bool = True,
+    core: str = "identity",
+    core_std: float = 0.02,
     snapshots: Sequence[int] | None = None,
     device: str = "cpu",
     precision: str = "float64",
 ) -> Flow:
-    """Train tied one-layer Node2Vec by full-batch gradient descent, ``V <- V + lr C(V) V``, all seeds at once.
+    """Train one-layer Node2Vec, by default tied, by full-batch gradient descent, all seeds at once.
 
-    The loss of node u is the cross-entropy between row u of ``D^-1 A`` and the softmax of row u of ``V V^T`` over all
-    nodes, u included. ``lr`` belongs to the loss *summed* over nodes; the loss reported is the *mean*.
+    The loss of node u is the cross-entropy between row u of ``W = D^-1 A`` and row u of ``P``, the softmax of the logits
+    over all nodes, u included. ``lr`` belongs to the loss *summed* over nodes; the loss reported is the *mean*. A step
+    adds lr times
 
-    Only ``V V^T`` enters C, and C acts from the left. So with ``V(0) = L Q``, Q with n orthonormal rows, the flow of the
-    n x dim table is ``V(t) = L(t) Q``: the loop runs on n x n tables, two products of ``n^2 min(n, dim)`` a step.
+    - tied, logits ``V V^T``: to V ``C V``, with C of ``flow_matrix``;
+    - untied, logits ``V U^T``: to V ``(W - P) U``, to U ``(W - P)^T V``;
+    - with a linear core, logits ``V M U^T``: to V ``(W - P) U M^T``, to U ``(W - P)^T V M``, to M ``V^T (W - P) U``;
+      where it is tied, U is V, and V gets both.
+
+    Without a core, these act from the left. So with ``V(0) = L Q``, Q with n orthonormal rows, the flow of the n x dim
+    table is ``V(t) = L(t) Q``: the loop runs on n x n tables (untied: both tables share Q, of 2 n rows).
 
     Args:
         g: The graph, at most 5,000 nodes.
@@ -88,8 +238,11 @@ def gradient_flow(
         lr: Learning rate on the summed loss, > 0.
         steps: Gradient steps, at least 0.
         init_std: Standard deviation of the normal start values, > 0.
-        seeds: One run a seed; V(0) depends on its seed only.
+        seeds: One run a seed; its start depends on its seed only.
         self_edges: Train ``u -> u`` too.
+        tied: Unembed with V itself; else with a table U of its own, drawn like V.
+        core: "identity", or "linear": a trained matrix M in the middle, the linear core without its bias.
+        core_std: Standard deviation of the start values of M, > 0.
         snapshots: Steps at which to keep loss and V; by default 0, 100 and 1,000, as far as ``steps`` reaches. The last
             step is always kept.
         device: "cpu" or "cuda".
@@ -103,7 +256,7 @@ def gradient_flow(
         ValueError: If an argument is out of range, the graph is too large, or the run diverges.
 
     Source:
-        Paper, section on Node2Vec (m = 100, V(0) ~ N(0, 1), lr 0.01, 10,000 steps); the n x n form is ours.
+        Paper, section on Node2Vec (m = 100, V(0) ~ N(0, 1), lr 0.01, 10,000 steps); the n x n form and core_std are ours.
 
     Example:
         >>> from geomem.graphs import cycle
@@ -120,42 +273,73 @@ def gradient_flow(
     default = tuple(step for step in (0, 100, 1000) if step <= steps)
     kept = _checks.snapshots_of(default if snapshots is None else snapshots, steps)
     _checks.boolean("self_edges", self_edges)
+    _checks.boolean("tied", tied)
+    _checks.one_of("core", core, CORES)
+    core_std = _checks.real("core_std", core_std, above=0)
     dtype = PRECISIONS[_checks.one_of("precision", precision, PRECISIONS)]
     device = _checks.device_of(device)
     W = random_walk(g, self_edges=self_edges).to(device, dtype)
-    start = torch.stack([_start(g.n_nodes, dim, init_std, seed) for seed in seeds]).to(device, dtype)
-    L, Q = _rotate(start)
-    losses, tables = [], []
+    spreads = [init_std, None if tied else init_std, core_std if core == "linear" else None]
+    V, U, M = (None if table is None else table.to(device, dtype) for table in _starts(g.n_nodes, dim, spreads, seeds))
+    (V, U), Q = _rotate(V, U) if M is None else ((V, U), None)
+    losses, kept_tables = [], []
     for first, last in zip((0, *kept), kept, strict=False):
         for _ in range(last - first):
-            _step(L, W, lr)
-        losses.append(_loss(L, W))
-        tables.append(L.clone() if Q is None else L @ Q)
+            _step(V, U, M, W, lr)
+        losses.append(_loss(V, U, M, W))
+        wide = [V, U] if Q is None else [V @ Q, None if U is None else U @ Q]
+        kept_tables.append([None if table is None else table.to("cpu", copy=True) for table in (*wide, M)])
     if not losses[-1].isfinite().all():
         bad = [seed for seed, loss in zip(seeds, losses[-1].tolist(), strict=True) if loss - loss != 0]
         raise ValueError(f"lr must keep the flow finite, got {lr:g}, which diverges on seed {bad[0]}. Lower lr or init_std.")
-    return Flow(torch.tensor(kept), torch.stack(losses).cpu(), torch.stack(tables).cpu(), seeds)
+    V, U, M = (None if tables[0] is None else torch.stack(tables) for tables in zip(*kept_tables, strict=True))
+    return Flow(torch.tensor(kept), torch.stack(losses).cpu(), V, seeds, U, M)
 
 
-def _start(n: int, dim: int, init_std: float, seed: int) -> Tensor:
-    generator = torch.Generator().manual_seed(seed)
-    return torch.randn(n, dim, generator=generator, dtype=torch.float64) * init_std
+def _starts(n: int, dim: int, spreads, seeds) -> list[Tensor | None]:
+    """Draw V, U and M of every seed, in this order, those that have a spread; float64."""
+    shapes, drawn = [(n, dim), (n, dim), (dim, dim)], []
+    for seed in seeds:
+        generator = torch.Generator().manual_seed(seed)
+        drawn.append([
+            None if std is None else torch.randn(shape, generator=generator, dtype=torch.float64) * std
+            for shape, std in zip(shapes, spreads, strict=True)
+        ])  # fmt: skip
+    return [None if tables[0] is None else torch.stack(tables) for tables in zip(*drawn, strict=True)]
 
 
-def _rotate(V: Tensor) -> tuple[Tensor, Tensor | None]:
-    """Split ``V = L Q`` into an n x n table and orthonormal rows; ``(V, None)`` where V is no wider than n."""
-    if V.shape[-1] <= V.shape[-2]:
-        return V, None
-    q, r = torch.linalg.qr(V.mT)
-    return r.mT.contiguous(), q.mT
+def _rotate(V: Tensor, U: Tensor | None) -> tuple[tuple[Tensor, Tensor | None], Tensor | None]:
+    """Split the tables, one above the other, into a square table and orthonormal rows; None where they are no wider."""
+    stack = V if U is None else torch.cat([V, U], dim=-2)
+    if stack.shape[-1] <= stack.shape[-2]:
+        return (V, U), None
+    q, r = torch.linalg.qr(stack.mT)
+    left = r.mT.contiguous()
+    return (left, None) if U is None else tuple(half.contiguous() for half in left.chunk(2, dim=-2)), q.mT
 
 
-def _step(V: Tensor, W: Tensor, lr: float) -> None:
-    """Take one step in place: ``V <- V + lr ((W - P) + (W - P)^T) V``."""
-    gap = W - torch.softmax(V @ V.mT, dim=-1)
-    V.copy_(torch.baddbmm(V, gap + gap.mT, V, alpha=lr))
+def _logits(V: Tensor, U: Tensor | None, M: Tensor | None) -> Tensor:
+    """Return ``V M U^T``; no U is V, no M the identity."""
+    return (V if M is None else V @ M) @ (V if U is None else U).mT
 
 
-def _loss(V: Tensor, W: Tensor) -> Tensor:
+def _step(V: Tensor, U: Tensor | None, M: Tensor | None, W: Tensor, lr: float) -> None:
+    """Take one step in place."""
+    gap = W - torch.softmax(_logits(V, U, M), dim=-1)
+    if U is None and M is None:
+        V.copy_(torch.baddbmm(V, gap + gap.mT, V, alpha=lr))  # both roles of V in one product
+        return
+    out = V if U is None else U
+    to_in, to_out = gap @ out, gap.mT @ V
+    to_core = V.mT @ to_in
+    if M is not None:
+        to_in, to_out = to_in @ M.mT, to_out @ M
+        M.add_(to_core, alpha=lr)
+    V.add_(to_in if U is not None else to_in + to_out, alpha=lr)
+    if U is not None:
+        U.add_(to_out, alpha=lr)
+
+
+def _loss(V: Tensor, U: Tensor | None, M: Tensor | None, W: Tensor) -> Tensor:
     """Return the cross-entropy of every seed, mean over nodes, ``(S,)``."""
-    return -(W * torch.log_softmax(V @ V.mT, dim=-1)).sum(-1).mean(-1)
+    return -(W * torch.log_softmax(_logits(V, U, M), dim=-1)).sum(-1).mean(-1)

@@ -139,8 +139,8 @@ def train_ensemble(
     device = _checks.device_of(device)
     _checks.boolean("self_edges", self_edges)
     members = _members(lr, weight_decay, init_std, dropout, seeds)
-    settings = dict(n_tokens=Vocabulary(graph.n_nodes).n_tokens, core=core, width=width, layers=layers, heads=heads,
-                    positions="learned", context=2, tied=tied, frozen=frozen, core_std=core_std)  # fmt: skip
+    settings = dict(n_tokens=Vocabulary(graph.n_nodes).n_tokens, core=core, width=width, layers=layers, heads=heads)
+    settings |= dict(context=2, position_std=1.0, tied=tied, frozen=frozen, core_std=core_std)
     template = SequenceModel(**settings)
     if not any(p.requires_grad for p in template.parameters()):
         raise ValueError("frozen must leave something to train: the identity core has nothing but its embedding.")
@@ -199,7 +199,7 @@ def _train_chunk(settings, members, tokens, targets, steps, schedule, kept, prec
 
     def scores(member, rate, draws):
         state = {**member, "dropout": rate}
-        return functional_call(models[0], state, (tokens,), {"where": -1, "noise": draws})[:, :n]
+        return functional_call(models[0], state, (tokens,), {"last": 1, "noise": draws})[:, 0, :n]
 
     def all_scores(draws=None):
         with torch.autocast(device.type, torch.bfloat16, enabled=precision == "bf16"):

@@ -10,7 +10,7 @@ from torch import Tensor
 from . import _checks
 from .graphs import Graph
 from .metrics import edge_recall
-from .spectral import Spectrum, symmetric_walk
+from .spectral import Spectrum, path_star_arms, path_star_profile, symmetric_walk
 
 HEAT_TIMES = tuple(round(0.1 * k, 1) for k in range(1, 61))
 """The stated grid on which the heat kernel's largest time with full recall is sought: 0.1 to 6.0."""
@@ -166,6 +166,57 @@ def fiedler_memory(g: Graph, *, dims: int | None = None) -> Memory:
     """
     spectrum = Spectrum(g)
     return Memory(spectrum.basis(spectrum.fiedler_dims if dims is None else dims), None, "Fiedler")
+
+
+def path_star_memory(g: Graph) -> Memory:
+    """Return the ideal map of a path-star, ``f(k) (e_i - mean)`` at depth k of arm i, at the root 0: its Fiedler memory.
+
+    In an arm all cosines are 1, across arms ``-1 / (degree - 1)``: the first hop is one step from the leaf.
+
+    Args:
+        g: A path-star, of at most 5,000 squared nodes times arms.
+
+    Raises:
+        ValueError: If the graph is no path-star, or its table of nodes x arms is too large.
+
+    Source:
+        Ours.
+
+    Example:
+        >>> from geomem.graphs import path_star
+        >>> path_star_memory(path_star(2, 2)).embedding.tolist()
+        [[0.0, 0.0], [0.5, -0.5], [-0.5, 0.5]]
+    """
+    arms = path_star_arms(g)
+    degree, depth = arms.shape
+    if g.n_nodes * degree > _checks.DENSE_LIMIT**2:
+        raise ValueError(f"the path-star's table must have at most {_checks.DENSE_LIMIT**2:,} entries, nodes x arms, got "
+                         f"{g.n_nodes * degree:,}. Use first_hop_strength, which needs the length only.")  # fmt: skip
+    phi = torch.zeros(g.n_nodes, degree, dtype=torch.float64)
+    centred = torch.eye(degree, dtype=torch.float64) - 1 / degree
+    phi[arms] = path_star_profile(depth + 1)[1][:, None] * centred[:, None]
+    return Memory(phi, None, "path-star")
+
+
+def first_hop_strength(length: int) -> float:
+    """Return ``f(1) / f(length - 1)``, the first hop's norm over the leaf's in the ideal map of a path-star of any degree.
+
+    Args:
+        length: Nodes of a path, root included, at least 2.
+
+    Raises:
+        TypeError: If ``length`` is not an integer.
+        ValueError: If it is below 2.
+
+    Source:
+        Ours.
+
+    Example:
+        >>> [round(first_hop_strength(length), 3) for length in (3, 5, 10)]
+        [1.0, 0.483, 0.167]
+    """
+    _, f = path_star_profile(length)
+    return float(f[0] / f[-1])
 
 
 class BitCost(NamedTuple):

@@ -6,6 +6,7 @@ import os
 import re
 import sys
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 import torch
@@ -173,6 +174,72 @@ def load_records(notebook: str | Path) -> dict[str, list[dict]]:
         raise ValueError(f"{path.name} must be a notebook (JSON with cells). Run the chapter again.") from None
     found = [output["metadata"]["geomem"] for cell in cells for output in cell.get("outputs", ()) if _ours(output)]
     return {kind: [item[kind] for item in found if kind in item] for kind in ("record", "claim")}
+
+
+@dataclass(frozen=True, eq=False)
+class Study:
+    """Hold the runs of a study, by condition: what does not fit into a chapter, and the command that made it.
+
+    Args:
+        name: Its name in ``book/studies.toml``.
+        purpose: What it is for.
+        seeds: One run a seed and condition.
+        hours: What all runs took on one core, together.
+        runs: Results by condition; a study without conditions has one, "".
+        about: Commit, versions, device and settings.
+    """
+
+    name: str
+    purpose: str
+    seeds: list[int]
+    hours: float
+    runs: dict[str, list[dict]]
+    about: dict
+
+    def final(self, *keys, condition: str = "") -> Tensor:
+        """Return a result at the end of every run, ``(n, ...)``: ``final("token_accuracy")``."""
+        return torch.tensor([_inside(run, keys) for run in self.runs[condition]], dtype=torch.float64)
+
+    def curve(self, *keys, condition: str = "") -> tuple[Tensor, Tensor]:
+        """Return steps ``(T,)`` and a result at each of them, ``(n, T, ...)``: ``curve("test", "answer_accuracy")``."""
+        histories = [run["history"] for run in self.runs[condition]]
+        values = [[_inside(row, keys) for row in history] for history in histories]
+        return torch.tensor([row["step"] for row in histories[0]]), torch.tensor(values, dtype=torch.float64)
+
+
+def load_study(name: str, folder: str | Path | None = None) -> Study:
+    """Return a study that ``make studies`` ran and that came with the book.
+
+    Args:
+        name: Its name in ``book/studies.toml``.
+        folder: Where its file lies; by default where the book or the installed package keeps them.
+
+    Raises:
+        ValueError: If there is no such study.
+
+    Source:
+        Ours.
+    """
+    here = Path(__file__).parent
+    folders = [here / "results", here.parent / "book" / "results"] if folder is None else [Path(folder)]
+    found = [path for path in (place / f"{name}.json" for place in folders) if path.is_file()]
+    if not found:
+        known = sorted(path.stem for place in folders for path in place.glob("*.json") if path.stem != "records")
+        raise ValueError(f"name must be a study that was run, got {name!r}: there are {', '.join(known) or 'none'}.")
+    whole = json.loads(found[0].read_text(encoding="utf8"))
+    parts = whole.get("conditions") or {"": whole}
+    hours = sum(second for part in parts.values() for second in part["seconds"]) / 3600
+    about = {key: whole[key] for key in ("command", "versions", "device", "commit")}
+    about["settings"] = {condition: part["settings"] for condition, part in parts.items()}
+    runs = {condition: part["runs"] for condition, part in parts.items()}
+    return Study(whole["name"], whole["purpose"], whole["seeds"], hours, runs, about)
+
+
+def _inside(value, keys: Sequence):
+    """Follow keys and indices into a result."""
+    for key in keys:
+        value = value[key]
+    return value
 
 
 def _ours(output: dict) -> bool:

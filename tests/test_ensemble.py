@@ -24,7 +24,8 @@ def one_by_one(g, core, seed, *, precision, steps, lr, width=8, directions="both
     """Train one SequenceModel as a competent user would: torch's AdamW, one row an edge, autograd."""
     n, dtype = g.n_nodes, getattr(torch, precision)
     model = gm.SequenceModel(n + 4, core=core, width=width, layers=layers, heads=heads, context=2, tied=tied, frozen=frozen,
-                             init_std=init_std, core_std=core_std, dropout=dropout, seed=seed).to(dtype)  # fmt: skip
+                             init_std=init_std, core_std=core_std, position_std=1.0, dropout=dropout, seed=seed)  # fmt: skip
+    model = model.to(dtype)
     examples = gm.edge_examples(g, directions=directions, self_edges=self_edges)
     tokens = examples[:, :2] if core == "transformer" else examples[:, 1:2]
     asked, answers = examples[:, 1], examples[:, 2]
@@ -37,17 +38,17 @@ def one_by_one(g, core, seed, *, precision, steps, lr, width=8, directions="both
     losses = []
     for step in range(steps + 1):
         with torch.no_grad():
-            losses.append(F.cross_entropy(model(tokens, where=-1)[:, :n], answers).item())
+            losses.append(F.cross_entropy(model(tokens, last=1)[:, 0, :n], answers).item())
         if step == steps:
             break
         if schedule == "cosine":  # from lr at the first step to lr / 10 at the last
             optimizer.param_groups[0]["lr"] = lr * (0.55 + 0.45 * math.cos(math.pi * step / (steps - 1)))
         draws = next(noise)[0][:, asked] if dropout else None  # an edge shares its node's draw
-        loss = F.cross_entropy(model(tokens, where=-1, noise=draws)[:, :n], answers)
+        loss = F.cross_entropy(model(tokens, last=1, noise=draws)[:, 0, :n], answers)
         optimizer.zero_grad()
         loss.backward()
         optimizer.step()
-    return model, losses, model(nodes, where=-1)[:, :n].detach()
+    return model, losses, model(nodes, last=1)[:, 0, :n].detach()
 
 
 CASES = {
@@ -167,7 +168,7 @@ def test_a_members_model_reproduces_its_scores(core, tied, frozen):
     tokens = torch.cat([torch.full_like(nodes, gm.Vocabulary(9).EDGE), nodes], 1) if core == "transformer" else nodes
     for b in (0, 1, -1):
         model = runs.model(b)
-        torch.testing.assert_close(model(tokens, where=-1)[:, :9], runs.scores()[b], rtol=FLOAT32, atol=FLOAT32)
+        torch.testing.assert_close(model(tokens, last=1)[:, 0, :9], runs.scores()[b], rtol=FLOAT32, atol=FLOAT32)
         assert torch.equal(model.embedding[:9], runs.embeddings[-1, b])
     with pytest.raises(IndexError):
         runs.model(2)

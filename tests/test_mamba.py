@@ -173,22 +173,22 @@ def test_the_ensemble_is_what_a_plain_loop_with_adamw_trains(options):
     g, n = gm.path_star(3, 3), 7
     shape = dict(width=8, heads=1, init_std=0.3, core_std=0.3) | options
     decay = shape.pop("weight_decay", 0.0)
-    model = gm.SequenceModel(n + 4, core="mamba", context=2, seed=101, **shape).double()
+    model = gm.SequenceModel(n + 4, core="mamba", context=2, seed=101, position_std=1.0, **shape).double()
     tokens, answers = gm.edge_examples(g)[:, :2], gm.edge_examples(g)[:, 2]
     nodes = torch.tensor([[gm.Vocabulary(n).EDGE, u] for u in range(n)])
     noise = ensemble._noise(model, [{"seed": 101}], nodes, "cpu", torch.float64)
     optimizer, losses = torch.optim.AdamW(model.parameters(), lr=0.01, weight_decay=decay), []
     for _ in range(30):
-        losses.append(F.cross_entropy(model(tokens, where=-1)[:, :n], answers).item())
+        losses.append(F.cross_entropy(model(tokens, last=1)[:, 0, :n], answers).item())
         draws = next(noise)[0][:, tokens[:, 1]] if "dropout" in options else None
         optimizer.zero_grad()
-        F.cross_entropy(model(tokens, where=-1, noise=draws)[:, :n], answers).backward()
+        F.cross_entropy(model(tokens, last=1, noise=draws)[:, 0, :n], answers).backward()
         optimizer.step()
     asked = dict(steps=30, lr=0.01, weight_decay=decay, schedule="constant", precision="float64", snapshots=range(30))
     runs = gm.train_ensemble(core="mamba", graph=g, seeds=(100, 101), **asked, **shape)
     assert runs.loss[:-1, 1].tolist() == pytest.approx(losses, rel=EXACT)
-    torch.testing.assert_close(runs.scores()[1], model(nodes, where=-1)[:, :n].detach(), rtol=EXACT, atol=10 * EXACT)
-    torch.testing.assert_close(runs.model(1)(nodes, where=-1)[:, :n].detach(), runs.scores()[1], rtol=EXACT, atol=EXACT)
+    torch.testing.assert_close(runs.scores()[1], model(nodes, last=1)[:, 0, :n].detach(), rtol=EXACT, atol=10 * EXACT)
+    torch.testing.assert_close(runs.model(1)(nodes, last=1)[:, 0, :n].detach(), runs.scores()[1], rtol=EXACT, atol=EXACT)
 
 
 @pytest.mark.parametrize("g", [gm.cycle(15), gm.path_star(4, 5)], ids=lambda g: g.name)
@@ -210,7 +210,7 @@ def test_every_residual_branch_has_a_dropout_site_of_its_own():
     nothing = torch.zeros_like(keep)
     nothing[0] = 1.0  # both blocks dropped: only the doubled embedding and the last norm are left
     x = 2 * (model.embedding[tokens] + model.position[:3])
-    torch.testing.assert_close(model.hidden(tokens, nothing), F.layer_norm(x, (8,)), rtol=EXACT, atol=EXACT)
+    torch.testing.assert_close(model.hidden(tokens, noise=nothing), F.layer_norm(x, (8,)), rtol=EXACT, atol=EXACT)
 
 
 def test_bf16_trains_and_keeps_the_recurrence_in_float32(monkeypatch):

@@ -119,6 +119,37 @@ def test_the_recall_of_a_fiedler_memory_does_not_depend_on_the_numbering(make):
     assert recalls == pytest.approx([recalls[0]] * 7, abs=EXACT)
 
 
+@pytest.mark.parametrize("degree, length", [(2, 2), (6, 2), (2, 3), (4, 5), (3, 9), (3, 10), (5, 11), (2, 40), (200, 4)])
+def test_the_path_star_memory_is_the_fiedler_memory_in_closed_form(degree, length):
+    g = gm.path_star(degree, length, seed=3)
+    stored = memory.path_star_memory(g)
+    assert stored.embedding.shape == (g.n_nodes, degree) and stored.core is None
+    torch.testing.assert_close(stored.logits(), gm.fiedler_memory(g).logits(), rtol=0, atol=EXACT)
+    assert gm.Spectrum(g).fiedler_energy(stored.embedding) == pytest.approx(1)
+    assert (stored.embedding[g.root] == 0).all()
+    cosine = gm.cosines(stored.embedding)[g.paths[:, 1:].flatten()][:, g.paths[:, 1:].flatten()]
+    same = torch.block_diag(*[torch.ones(length - 1, length - 1)] * degree).double()
+    torch.testing.assert_close(cosine, same - (1 - same) / (degree - 1), rtol=0, atol=EXACT)
+    assert gm.first_hop_accuracy(stored.embedding, g) == 1  # in one step
+    norms = stored.embedding.norm(dim=1)
+    strength = norms[g.paths[:, 1]] / norms[g.paths[:, -1]]
+    torch.testing.assert_close(
+        strength, torch.full((degree,), memory.first_hop_strength(length), dtype=torch.float64), rtol=1e-9, atol=0
+    )
+
+
+def test_the_first_hop_is_the_shortest_of_its_arm_and_shrinks_with_length():
+    for length in range(4, 60):  # lengths 2 and 3 have one strength, 1
+        assert memory.first_hop_strength(length + 1) < memory.first_hop_strength(length) < 1
+        assert memory.path_star_profile(length)[1].argmin() == 0
+    assert memory.first_hop_strength(2) == memory.first_hop_strength(3) == pytest.approx(1)
+    for length in (5, 8, 9):  # below length 10, f(k) = sin(k t) with eigenvalue 2 cos t, but for the leaf's factor 3/2
+        t = math.acos(memory.path_star_profile(length)[0] / 2)
+        f = [math.sin(k * t) for k in range(1, length)]
+        assert memory.first_hop_strength(length) == pytest.approx(f[0] / (f[-1] / 1.5))
+    assert memory.first_hop_strength(10) == pytest.approx(1 / 6)  # there f(k) = k, and f(9) = 9 / 1.5
+
+
 def test_all_eigenspaces_together_are_a_look_up():
     g = gm.grid(4, 4)
     stored = gm.fiedler_memory(g, dims=15)
@@ -226,6 +257,14 @@ def test_wrong_arguments_are_refused_by_name():
         (ValueError, "max_levels must be at least 2", lambda: gm.cost_in_bits(g, max_levels=1)),
         (ValueError, "tries must be at least 1", lambda: gm.cost_in_bits(g, tries=0)),
         (ValueError, "tolerance must be finite and greater than 0", lambda: gm.cost_in_norm(g, tolerance=0.0)),
+        (ValueError, "graph must be a path-star", lambda: memory.path_star_memory(g)),
+        (
+            ValueError,
+            "at most 25,000,000 entries, nodes x arms, got 100,005,000. Use first_hop",
+            lambda: memory.path_star_memory(gm.path_star(5000, 5)),
+        ),
+        (ValueError, "length must be at least 2, got 1", lambda: memory.first_hop_strength(1)),
+        (TypeError, "length must be an integer", lambda: memory.first_hop_strength(5.0)),
         (ValueError, "5,001", lambda: gm.incidence_memory(star(5000))),
     ):
         with pytest.raises(kind, match=message):

@@ -8,6 +8,9 @@ import torch
 from scipy.stats import spearmanr
 
 import geomem as gm
+from geomem.memory import path_star_memory
+from geomem.metrics import arm_separation, core_survival, edge_margin, silhouette
+from geomem.models.linear import Dense
 
 EXACT = 1e-12  # averages of a few hundred float64 numbers of order 1
 TURNED = 1e-8  # the same after a product with a rotation
@@ -16,6 +19,8 @@ TINY = [gm.path_star(4, 5), gm.grid(4, 4), gm.cycle(15), gm.irregular(), gm.Grap
 SMALL = [gm.path_star(2, 3), gm.cycle(5), gm.grid(2, 3), gm.Graph.from_edges([(0, 1), (2, 3), (3, 4), (4, 2)])]
 tiny = pytest.mark.parametrize("g", TINY, ids=lambda g: g.name)
 small = pytest.mark.parametrize("g", SMALL, ids=lambda g: g.name)
+STARS = [gm.path_star(4, 5, seed=2), gm.path_star(2, 3), gm.path_star(7, 4), gm.tree_star(3, 4), gm.tree_star(2, 3, seed=1)]
+stars = pytest.mark.parametrize("g", STARS, ids=lambda g: g.name)
 
 
 def noise(*shape, seed=0):
@@ -24,6 +29,16 @@ def noise(*shape, seed=0):
 
 def turn(m, seed=1):
     return torch.linalg.qr(noise(m, m, seed=seed)).Q
+
+
+def renamed(g, order):
+    """Return g with node u renamed to order[u]; ``table[order.argsort()]`` is its table."""
+    paths = dict(root=int(order[g.root]), paths=order[g.paths]) if g.root is not None else {}
+    return gm.Graph(n_nodes=g.n_nodes, edges=order[g.edges], **paths)
+
+
+def shuffled(n, seed=3):
+    return torch.randperm(n, generator=torch.Generator().manual_seed(seed))
 
 
 def counted_recall(scores, g, directions, self_edges):
@@ -307,3 +322,313 @@ def test_geometric_share_ignores_rotation_scale_and_shifts_of_a_row(g):
     for table, scores in same:
         for got, wanted in zip(gm.geometric_share(table, scores, g), expected, strict=True):
             torch.testing.assert_close(got, wanted, rtol=0, atol=TURNED)
+
+
+@tiny
+@pytest.mark.parametrize("directions", ["both", "forward", "backward"])
+@pytest.mark.parametrize("self_edges", [False, True])
+def test_edge_margin_is_the_lowest_target_minus_the_highest_other(g, directions, self_edges):
+    scores, asked = noise(2, g.n_nodes, g.n_nodes), dict(directions=directions, self_edges=self_edges)
+    targets, rows = g.targets(**asked).bool(), {}
+    for u in range(g.n_nodes):
+        others = [v for v in range(g.n_nodes) if not targets[u, v] and (self_edges or v != u)]
+        if targets[u].any() and others:
+            rows[u] = scores[:, u, targets[u]].min(-1).values - scores[:, u, others].max(-1).values
+    got = edge_margin(scores, g, **asked)
+    torch.testing.assert_close(got, torch.stack(list(rows.values())).mean(0), rtol=0, atol=EXACT)
+    nodes = torch.tensor(list(rows))[[3, 0]]
+    some = edge_margin(scores[:, nodes], g, nodes=nodes, **asked)
+    torch.testing.assert_close(some, torch.stack([rows[int(u)] for u in nodes]).mean(0), rtol=0, atol=EXACT)
+    assert edge_margin(2.5 * g.targets(**asked), g, **asked) == 2.5
+
+
+@tiny
+def test_edge_margin_ignores_shifts_of_a_row_and_the_numbering_and_has_the_scale_of_the_scores(g):
+    n, order = g.n_nodes, shuffled(g.n_nodes)
+    scores = noise(3, n, n)
+    margin, back = edge_margin(scores, g), order.argsort()
+    assert margin.shape == (3,)
+    torch.testing.assert_close(edge_margin(scores + 5 * noise(3, n, 1), g), margin, rtol=0, atol=TURNED)
+    torch.testing.assert_close(edge_margin(4 * scores, g), 4 * margin, rtol=0, atol=TURNED)
+    torch.testing.assert_close(edge_margin(scores[:, back][:, :, back], renamed(g, order)), margin, rtol=0, atol=TURNED)
+    for loud in (scores + 99 * torch.eye(n), scores - 99 * torch.eye(n)):  # self is out, unless it was trained
+        torch.testing.assert_close(edge_margin(loud, g), margin, rtol=0, atol=TURNED)
+    assert (edge_margin(loud, g, self_edges=True) < margin - 50).all()
+
+
+def test_edge_margin_refuses_what_has_none():
+    for scores, g, message in (
+        (torch.ones(3, 3), gm.cycle(3), "a target and a node that is none"),
+        (torch.full((5, 5), -torch.inf), gm.cycle(5), "needs finite scores"),
+        (torch.full((5, 5), torch.nan), gm.cycle(5), "scores must not be NaN"),
+        (torch.ones(5, 4), gm.cycle(5), r"scores must have shape \(\.\.\., 5, 5\)"),
+    ):
+        with pytest.raises(ValueError, match=message):
+            edge_margin(scores, g)
+
+
+def arms_of(g):
+    """Arm of every node as the id of its first hop, found by walking up the paths; None at the root."""
+    home = [None] * g.n_nodes
+    for path in g.paths.tolist():
+        for node in path[1:]:
+            home[node] = path[1]
+    return home
+
+
+def dense_separation(cosine, g, leaves):
+    home, gaps = arms_of(g), []
+    for leaf in leaves:
+        own = [cosine[leaf, v] for v in range(g.n_nodes) if home[v] == home[leaf] and v != leaf]
+        other = [cosine[leaf, v] for v in range(g.n_nodes) if home[v] not in (None, home[leaf])]
+        gaps.append(np.mean(own) - np.mean(other))
+    return np.mean(gaps)
+
+
+def dense_silhouette(cosine, g, leaves):
+    home = arms_of(g)
+    listed = {home[leaf] for leaf in leaves}
+    nodes, scores = [v for v in range(g.n_nodes) if home[v] in listed], []
+    for u in nodes:
+        mean = {arm: np.mean([1 - cosine[u, v] for v in nodes if home[v] == arm and v != u]) for arm in listed}
+        a, b = mean[home[u]], min(mean[arm] for arm in listed if arm != home[u])
+        scores.append((b - a) / max(a, b))
+    return np.mean(scores)
+
+
+@stars
+@pytest.mark.parametrize("measure, dense", [(arm_separation, dense_separation), (silhouette, dense_silhouette)])
+def test_arm_measures_from_sums_are_those_of_all_pairs(g, measure, dense):
+    E = noise(2, 3, g.n_nodes, 4)
+    E[..., 1, :] = 0  # a zero row has cosine 0 with everything, itself too
+    leaves = g.paths[:, -1]
+    for some in (leaves, leaves[[0, -1]]):
+        got = measure(E, g, leaves=some)
+        assert got.shape == (2, 3) and got.dtype == torch.float64
+        for index in itertools.product(range(2), range(3)):
+            cosine = np.nan_to_num(torch.nn.functional.cosine_similarity(E[index][:, None], E[index][None], dim=-1).numpy())
+            assert abs(got[index] - dense(cosine, g, some.tolist())) < 1e-9
+    assert torch.equal(measure(E, g), measure(E, g, leaves=leaves))
+    assert torch.equal(measure(E[1, 2].numpy(), g), measure(E, g)[1, 2])
+
+
+@stars
+def test_arm_measures_ignore_rotation_scale_of_each_row_and_the_numbering(g):
+    E, order = noise(2, g.n_nodes, 5), shuffled(g.n_nodes)
+    other, leaves = renamed(g, order), g.paths[[-1, 0], -1]
+    for measure in (arm_separation, silhouette, gm.first_hop_accuracy):
+        expected = measure(E, g, leaves=leaves)
+        for same in (E @ turn(5), 1e-6 * E, E * noise(g.n_nodes, 1).exp()):
+            torch.testing.assert_close(measure(same, g, leaves=leaves), expected, rtol=0, atol=TURNED)
+        moved = measure(E[:, order.argsort()], other, leaves=order[leaves])
+        torch.testing.assert_close(moved, expected, rtol=0, atol=TURNED)
+
+
+def test_arm_measures_know_planted_arms_and_noise():
+    for degree, length in ((4, 5), (3, 3), (10, 8)):
+        g = gm.path_star(degree, length, seed=1)
+        ideal = path_star_memory(g).embedding  # cosine 1 in an arm, -1 / (d - 1) across
+        assert arm_separation(ideal, g) == pytest.approx(1 + 1 / (degree - 1)) and silhouette(ideal, g) == pytest.approx(1)
+        assert arm_separation(torch.eye(g.n_nodes), g) == silhouette(torch.eye(g.n_nodes), g) == 0
+        constant = torch.ones(g.n_nodes, 2)
+        assert abs(arm_separation(constant, g)) < EXACT and silhouette(constant, g) == 0
+        torn = ideal.clone()  # every leaf moved to the next arm: less than nothing
+        torn[g.paths[:, -1]] = ideal[g.paths[:, -1].roll(1)]
+        assert arm_separation(torn, g) < 0 and silhouette(torn, g) < silhouette(ideal, g)
+        random = arm_separation(noise(400, g.n_nodes, 16), g)
+        assert abs(random.mean()) < 4 * random.std() / math.sqrt(400)
+
+
+@tiny
+def test_contrast_of_random_embeddings_is_zero(g):
+    random = gm.geometric_contrast(noise(400, g.n_nodes, 16), g)
+    assert abs(random.mean()) < 4 * random.std() / math.sqrt(400)
+
+
+def test_silhouette_draws_arms_where_there_are_too_many():
+    g = gm.path_star(60, 4)
+    E = noise(g.n_nodes, 3)
+    assert torch.equal(silhouette(E, g, max_arms=60), silhouette(E, g))
+    few = [float(silhouette(E, g, max_arms=10, seed=seed)) for seed in (0, 0, 1)]
+    assert few[0] == few[1] != few[2]
+    leaves = g.paths[:30, -1]
+    assert torch.equal(silhouette(E, g, leaves=leaves, max_arms=30, seed=4), silhouette(E, g, leaves=leaves))
+    pairs = torch.stack([silhouette(E, g, max_arms=2, seed=s) for s in range(60)])
+    possible = torch.stack([silhouette(E, g, leaves=g.paths[[a, b], -1]) for a, b in itertools.combinations(range(60), 2)])
+    assert torch.isin((pairs * 1e9).round(), (possible * 1e9).round()).all() and len(pairs.unique()) > 30
+    with pytest.raises(ValueError, match="leaves must lie on two or more arms, got 1"):
+        silhouette(E, g, leaves=g.paths[:1, -1])
+    with pytest.raises(ValueError, match="max_arms must be at least 2"):
+        silhouette(E, g, max_arms=1)
+
+
+def test_arm_measures_refuse_graphs_without_arms_to_compare():
+    pairs = [(0, 1), (1, 2), (2, 5), (0, 3), (3, 4), (4, 5)]
+    forked = gm.Graph(n_nodes=6, edges=pairs, root=0, paths=[[0, 1, 2, 5], [0, 3, 4, 5]])  # both arms end at node 5
+    single = gm.Graph(n_nodes=3, edges=[(0, 1), (1, 2)], root=0, paths=torch.tensor([[0, 1, 2]]))
+    for measure in (arm_separation, silhouette):
+        for g, message in (
+            (gm.cycle(5), "has no root"),
+            (gm.path_star(4, 2), "arms must be two or more, disjoint"),
+            (forked, "arms must be two or more, disjoint"),
+            (single, "arms must be two or more, disjoint"),
+        ):
+            with pytest.raises(ValueError, match=message):
+                measure(torch.eye(g.n_nodes), g)
+        g = gm.path_star(4, 5)
+        for E, leaves, message in (
+            (torch.eye(17), torch.tensor([1]), r"leaves must be one or more leaves of .*, got \[1\]"),
+            (torch.eye(17), torch.tensor([], dtype=torch.int64), "got none"),
+            (torch.eye(16), None, "E must have one row a node"),
+            (torch.zeros(17, 2), None, "E must not be zero"),
+        ):
+            with pytest.raises(ValueError, match=message):
+                measure(E, g, leaves=leaves)
+
+
+@pytest.mark.parametrize("g", [*TINY, *STARS], ids=lambda g: g.name)
+def test_measures_ignore_the_numbering_of_nodes(g):
+    E, order, L = noise(2, g.n_nodes, 5), shuffled(g.n_nodes), g.adjacency() + 0.3 * noise(2, g.n_nodes, g.n_nodes, seed=4)
+    back, other = order.argsort(), renamed(g, order)
+    for measure in (gm.geometric_contrast, gm.cosine_by_hops, *([gm.geometric_order] if g.hops().max() > 2 else [])):
+        torch.testing.assert_close(measure(E[:, back], other), measure(E, g), rtol=0, atol=TURNED)
+    moved = gm.geometric_share(E[:, back], L[:, back][:, :, back], other)
+    for got, expected in zip(moved, gm.geometric_share(E, L, g), strict=True):
+        torch.testing.assert_close(got, expected, rtol=0, atol=TURNED)
+
+
+@pytest.mark.parametrize("g", [*TINY, *STARS], ids=lambda g: g.name)
+def test_cosines_by_hops_of_listed_nodes_count_the_pairs_that_begin_there(g):
+    E, hops = noise(2, g.n_nodes, 3), g.hops()
+    everyone = gm.cosine_by_hops(E, g, nodes=shuffled(g.n_nodes))
+    torch.testing.assert_close(everyone, gm.cosine_by_hops(E, g), rtol=0, atol=EXACT)
+    nodes = torch.tensor([3, 1])
+    got, cosine = gm.cosine_by_hops(E, g, nodes=nodes), gm.cosines(E)[:, nodes]
+    assert got.shape == (2, int(hops[nodes].max()) + 1)
+    for k in range(got.shape[1]):
+        torch.testing.assert_close(got[:, k], cosine[:, hops[nodes] == k].mean(-1), rtol=0, atol=EXACT)
+    for wrong in (torch.tensor([0, 0]), torch.tensor([g.n_nodes]), torch.tensor([0.5])):
+        with pytest.raises(ValueError, match="nodes must"):
+            gm.cosine_by_hops(E, g, nodes=wrong)
+
+
+def test_measures_of_a_star_too_large_for_dense_arrays_follow_their_formulas():
+    degree, length, colours = 1500, 5, 4  # 6,001 nodes
+    g = gm.path_star(degree, length, seed=6)
+    with pytest.raises(ValueError, match="limit is n = 5,000"):
+        gm.cosine_by_hops(torch.ones(g.n_nodes, 2), g)
+    E = torch.zeros(g.n_nodes, colours)
+    E[g.paths[:, 1:], (torch.arange(degree) % colours)[:, None]] = 1.0  # arm i points along axis i mod 4, the root nowhere
+    members, n = degree // colours * (length - 1), g.n_nodes
+    pairs, edges = colours * members * (members - 1) / 2, degree * (length - 2)
+    expected = edges / g.n_edges - (pairs - edges) / (n * (n - 1) / 2 - g.n_edges)
+    assert gm.geometric_contrast(E, g) == pytest.approx(expected, abs=1e-9)
+    same = (members - (length - 1)) / (n - 1 - (length - 1))  # share of the other arms' nodes that point the same way
+    assert arm_separation(E, g) == pytest.approx(1 - same, abs=1e-9) and gm.first_hop_accuracy(E, g) > 0
+    depth = torch.zeros(n, dtype=torch.int64)
+    arm = torch.full((n,), -1)
+    depth[g.paths[:, 1:]], arm[g.paths[:, 1:]] = torch.arange(1, length).expand(degree, -1), torch.arange(degree)[:, None]
+    nodes, V = torch.cat([torch.tensor([g.root]), g.paths[5, 1:]]), noise(n, 6)
+    hops = torch.where(arm[nodes, None] == arm, (depth[nodes, None] - depth).abs(), depth[nodes, None] + depth)
+    unit = V / V.norm(dim=1, keepdim=True)
+    for k, got in enumerate(gm.cosine_by_hops(V, g, nodes=nodes)):
+        assert abs(got - (unit[nodes] @ unit.T)[hops == k].mean()) < EXACT
+
+
+def survivors(E, W, b, g, tolerance=0.01):
+    """Recall with the blocks of W alone, in numpy: entries between singular values of one group."""
+    _, values, right = np.linalg.svd(E.numpy(), full_matrices=False)
+    group, top = [], None
+    for value in values:
+        top = value if top is None or value < top * (1 - tolerance) else top
+        group.append(top)
+    inner = right @ W.numpy() @ right.T * (np.array(group)[:, None] == np.array(group))
+    kept = right.T @ inner @ right
+    return gm.edge_recall(torch.from_numpy(E.numpy() @ kept @ E.numpy().T) + E @ b, g)
+
+
+@tiny
+def test_core_survival_recalls_with_the_parts_of_the_map_that_it_names(g):
+    n, m = g.n_nodes, 6
+    E, b = noise(3, n, m), 0.3 * noise(3, m, seed=5)
+    W = torch.linalg.pinv(E) @ (g.adjacency() + 0.1 * noise(3, n, n, seed=8)) @ torch.linalg.pinv(E).mT
+    E[1] = torch.linalg.qr(E[1]).Q * torch.tensor([1, 1, 1, 0.995, 0.5, 0.5])  # groups of 4 and 2
+    got = core_survival(E, W, b, g)
+    for k in range(3):
+        core = Dense(m, m, torch.Generator(), 1.0).double()
+        with torch.no_grad():
+            core.weight.copy_(W[k]), core.bias.copy_(b[k])
+            logits = core(E[k]) @ E[k].T  # the model's own
+        assert got.full[k] == gm.edge_recall(logits, g)
+        assert got.blocks[k] == pytest.approx(survivors(E[k], W[k], b[k], g))
+        alone = core_survival(E[k], W[k], b[k], g)
+        assert [float(x) for x in alone] == pytest.approx([float(x[k]) for x in got])
+    assert (got.spread[[0, 2]] < EXACT).all()  # single directions have no freedom
+    one = core_survival(E[0], W[0], b[0], g)
+    assert one.blocks == pytest.approx(float(one.diagonal))
+
+
+def test_core_survival_of_maps_with_a_known_answer():
+    g = gm.grid(4, 4)
+    A, nothing = g.adjacency(), torch.zeros(16)
+    turned = turn(16)
+    frozen = core_survival(turned, turned.T @ A @ turned, nothing, g)  # all singular values equal: nothing is lost
+    assert frozen.full == frozen.blocks == 1 and frozen.diagonal < 0.9 and frozen.spread > 0.01
+    values, vectors = torch.linalg.eigh(A + 0.1 * torch.diag(torch.arange(16.0)))
+    scale = torch.linspace(2, 1, 16, dtype=torch.float64)
+    own = core_survival(vectors * scale, torch.diag(values / scale**2), nothing, g)  # diagonal in the embedding's own basis
+    assert own.full == own.blocks == 1 and own.diagonal == pytest.approx(1) and own.spread < EXACT
+    E = turn(16, seed=4) * scale  # distinct values, and a map that mixes them
+    mixed = core_survival(E, torch.linalg.inv(E) @ A @ torch.linalg.inv(E).T, nothing, g)
+    assert mixed.full == 1 and mixed.blocks < 0.9
+    coarse = core_survival(E, torch.linalg.inv(E) @ A @ torch.linalg.inv(E).T, nothing, g, tolerance=0.6)
+    assert coarse.blocks == 1  # all values within 60 % of the largest
+
+
+def test_core_survival_turns_only_within_blocks_and_depends_on_the_seed_alone():
+    g = gm.cycle(15)
+    E = torch.linalg.qr(noise(15, 6)).Q * torch.tensor([3, 3, 3, 1, 1, 1])
+    W, b = noise(6, 6, seed=2), noise(6, seed=3)
+    got, many = core_survival(E, W, b, g), core_survival(E, W, b, g, turns=800)
+    assert [float(x) for x in got] == [float(x) for x in core_survival(E, W, b, g)]
+    assert got.diagonal != core_survival(E, W, b, g, seed=1).diagonal
+    recalls, right = [], torch.linalg.svd(E, full_matrices=False)[2]
+    for seed in range(800):
+        turns = torch.block_diag(turn(3, seed=seed), turn(3, seed=seed + 5000))
+        inner = turns @ right @ W @ right.T @ turns.T
+        diagonal = right.T @ turns.T @ torch.diag(inner.diagonal()) @ turns @ right
+        recalls.append(float(gm.edge_recall(E @ diagonal @ E.T + E @ b, g)))
+    error = np.std(recalls) * math.sqrt(2 / 800)
+    assert abs(np.mean(recalls) - many.diagonal) < 4 * error
+    assert many.spread == pytest.approx(np.std(recalls), rel=0.2) and many.spread > 0.01
+    R, order = turn(6, seed=9), shuffled(15)
+    rotated = core_survival(E @ R, R.T @ W @ R, b @ R, g, turns=800)
+    assert (rotated.full, rotated.blocks) == (many.full, many.blocks)
+    assert abs(rotated.diagonal - many.diagonal) < 4 * error
+    moved = core_survival(E[order.argsort()], W, b, renamed(g, order))
+    assert [float(x) for x in moved] == pytest.approx([float(x) for x in got])
+
+
+def test_core_survival_takes_wide_tables_and_refuses_what_does_not_fit():
+    g = gm.cycle(5)
+    wide = noise(5, 12)
+    inverse = torch.linalg.pinv(wide)
+    got = core_survival(wide, inverse @ g.adjacency() @ inverse.T, torch.zeros(12), g)
+    assert got.full == 1 and got.blocks <= 1
+    E, W, b = noise(5, 3), noise(3, 3), noise(3)
+    for kind, message, call in (
+        (ValueError, r"weight and bias must have shape \(\.\.\., 3, 3\)", lambda: core_survival(E, W[:2], b, g)),
+        (ValueError, "weight and bias must have shape", lambda: core_survival(E, W, b[:2], g)),
+        (ValueError, "weight and bias must have shape", lambda: core_survival(E.expand(2, 5, 3), W, b, g)),
+        (ValueError, "E must have one row a node", lambda: core_survival(E[:4], W, b, g)),
+        (ValueError, "scores must not be NaN", lambda: core_survival(E, W * torch.nan, b, g)),
+        (
+            ValueError,
+            "tolerance must be finite and at least 0 and less than 1",
+            lambda: core_survival(E, W, b, g, tolerance=1),
+        ),
+        (ValueError, "turns must be at least 2", lambda: core_survival(E, W, b, g, turns=1)),
+        (TypeError, "seed must be an integer", lambda: core_survival(E, W, b, g, seed=None)),
+    ):
+        with pytest.raises(kind, match=message):
+            call()

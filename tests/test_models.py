@@ -1,11 +1,15 @@
+import inspect
+import json
 import math
 
+import numpy as np
 import pytest
 import torch
 import torch.nn.functional as F
+from torch.func import functional_call, stack_module_state, vmap
 
 import geomem as gm
-from geomem.models.transformer import plain_attention
+from geomem.models.transformer import fused_attention, plain_attention
 
 EXACT = 1e-12  # float64, a handful of products of order-1 numbers
 KERNEL = 1e-6  # float32, one attention kernel against another
@@ -81,6 +85,9 @@ def test_the_attention_that_vmap_can_batch_equals_the_fused_kernel():
     q, k, v = torch.randn(3, 2, 4, 5, 8, generator=torch.Generator().manual_seed(0))
     fused = F.scaled_dot_product_attention(q, k, v, is_causal=True)
     torch.testing.assert_close(plain_attention(q, k, v), fused, rtol=KERNEL, atol=KERNEL)
+    for last in (1, 3, 5):
+        for attention in (plain_attention, fused_attention):
+            torch.testing.assert_close(attention(q[..., -last:, :], k, v), fused[..., -last:, :], rtol=KERNEL, atol=KERNEL)
 
 
 def test_the_transformer_is_causal_and_looks_back():
@@ -94,9 +101,10 @@ def test_the_transformer_is_causal_and_looks_back():
         assert ((after - before)[:, place:].abs().amax(-1) > 1e-6).all()
 
 
-def test_positions_are_learned_only_where_the_core_reads_sequences():
-    assert model_of("transformer").position.shape == (32, 8)
-    assert all(model_of(core).position is None for core in ("identity", "linear"))
+def test_positions_are_there_only_where_the_core_reads_sequences():
+    assert model_of("transformer").position.shape == model_of("mamba").position.shape == (32, 8)
+    for positions in ("learned", "sinusoidal"):
+        assert all(model_of(core, positions=positions).position is None for core in ("identity", "linear"))
     blind = model_of("transformer", positions="none", layers=1)
     assert blind.position is None
     swapped = tokens_of(4, 3)[:, [1, 0, 2]]
@@ -105,14 +113,76 @@ def test_positions_are_learned_only_where_the_core_reads_sequences():
     assert (sighted(tokens_of(4, 3))[:, -1] - sighted(swapped)[:, -1]).abs().max() > 1e-6
 
 
+@pytest.mark.parametrize("width, length", [(8, 5), (7, 3), (1, 2)])
+def test_sinusoidal_positions_follow_the_formula_and_are_not_trained(width, length):
+    model = gm.SequenceModel(9, width=width, heads=1, positions="sinusoidal", context=length)
+    for place in range(length):
+        for channel in range(width):
+            angle = place / 10_000 ** (2 * (channel // 2) / width)
+            wave = math.sin(angle) if channel % 2 == 0 else math.cos(angle)
+            assert model.position[place, channel].item() == pytest.approx(wave, rel=KERNEL, abs=KERNEL)
+    assert not model.position.requires_grad
+    swapped = tokens_of(4, 2)[:, [1, 0]]
+    if width > 1:  # a norm over one channel leaves nothing
+        assert not torch.equal(model(tokens_of(4, 2)), model(swapped))
+
+
+def kernel_of(model, kernel):
+    for block in getattr(model.core, "blocks", []):
+        block.kernel = kernel
+    return model
+
+
+@pytest.mark.parametrize("core, kernel", [(core, fused_attention) for core in CORES] + [("transformer", plain_attention)])
+@pytest.mark.parametrize("dropout", [0.0, 0.4])
+def test_the_last_positions_alone_have_the_same_logits_and_gradients(core, kernel, dropout):
+    model, tokens = kernel_of(model_of(core, layers=3, dropout=dropout), kernel), tokens_of(3, 5)
+    noise = model.draw_noise(tokens, torch.Generator().manual_seed(1)).double() if dropout else None
+    logits, trained = model(tokens, noise=noise), [p for p in model.parameters() if p.requires_grad]
+    assert logits.shape == (3, 5, 9)
+    for last in (1, 2, 4, 5):
+        alone = model(tokens, last=last, noise=noise)
+        assert alone.shape == (3, last, 9)
+        torch.testing.assert_close(alone, logits[:, -last:], rtol=EXACT, atol=EXACT)
+        torch.testing.assert_close(model.hidden(tokens, last, noise) @ model.unembedding.T, alone, rtol=EXACT, atol=EXACT)
+        mix = torch.randn(alone.shape, generator=torch.Generator().manual_seed(last), dtype=torch.float64)
+        pair = ((out * mix).sum() for out in (alone, logits[:, -last:]))
+        ours, whole = (torch.autograd.grad(s, trained, retain_graph=True, materialize_grads=True) for s in pair)
+        for mine, theirs in zip(ours, whole, strict=True):
+            torch.testing.assert_close(mine, theirs, rtol=EXACT, atol=100 * EXACT)
+    if not dropout:
+        torch.testing.assert_close(model(tokens[[2, 0]]), logits[[2, 0]])  # rows do not talk to one another
+
+
 @every_core
-def test_where_picks_positions_of_the_same_logits(core):
-    model, tokens = model_of(core), tokens_of(3, 4)
-    logits = model(tokens)
-    assert logits.shape == (3, 4, 9)
-    torch.testing.assert_close(model(tokens, where=-1), logits[:, -1])
-    torch.testing.assert_close(model(tokens, where=slice(1, 3)), logits[:, 1:3])
-    torch.testing.assert_close(model(tokens[[2, 0]]), logits[[2, 0]])  # rows do not talk to one another
+def test_the_last_positions_are_the_same_for_a_batch_of_models(core):
+    models = [kernel_of(model_of(core, dropout=0.3, seed=seed), plain_attention) for seed in (1, 2)]
+    stack, _ = stack_module_state(models)
+    stack["dropout"] = torch.stack([model.dropout for model in models])
+    tokens = tokens_of(3, 4)
+    noise = models[0].draw_noise(tokens, torch.Generator().manual_seed(3)).double()
+    for last in (None, 1, 3):
+        batch = vmap(lambda state, last=last: functional_call(models[0], state, (tokens, last, noise)))(stack)
+        for model, logits in zip(models, batch, strict=True):
+            torch.testing.assert_close(logits, model(tokens, noise=noise)[:, -(last or 4) :], rtol=EXACT, atol=EXACT)
+
+
+@every_core
+def test_last_must_lie_within_the_tokens(core):
+    for last in (0, -1, 5):
+        with pytest.raises(ValueError, match=f"last must lie in 1 to 4, the length of tokens, got {last}"):
+            model_of(core)(tokens_of(3, 4), last=last)
+    with pytest.raises(ValueError, match="tokens must be at least 1 long, got 0"):
+        model_of(core)(tokens_of(3, 0))
+
+
+@every_core
+def test_the_settings_make_the_same_model_again_and_go_through_json(core):
+    given = dict(core=core, width=8, layers=np.int64(1), dropout=np.float32(0.25), seed=np.int64(4), positions="sinusoidal")
+    model = gm.SequenceModel(np.int64(9), tied=False, **given)
+    again = gm.SequenceModel(**json.loads(json.dumps(model.settings)))
+    assert again.settings == model.settings and set(model.settings) == set(inspect.signature(gm.SequenceModel).parameters)
+    assert all(torch.equal(a, b) for a, b in zip(model.parameters(), again.parameters(), strict=True))
 
 
 @every_core
@@ -128,7 +198,7 @@ def test_frozen_tables_take_no_gradient_and_tied_ones_are_one_table(core, tied, 
         assert not torch.equal(model.unembedding, model.embedding)
     trained = [p for p in model.parameters() if p.requires_grad]
     if trained:
-        loss = F.cross_entropy(model(tokens_of(9, 2), where=-1), torch.arange(9))
+        loss = F.cross_entropy(model(tokens_of(9, 2), last=1)[:, 0], torch.arange(9))
         assert all(grad.abs().sum() > 0 for grad in torch.autograd.grad(loss, trained))
 
 
@@ -148,14 +218,15 @@ def test_nothing_touches_the_global_generator(core):
     assert torch.equal(torch.get_rng_state(), before)
 
 
-@pytest.mark.parametrize("init_std, core_std", [(0.02, 0.02), (1.0, 0.1)])
-def test_start_values_have_the_spread_that_is_asked_and_positions_that_of_the_paper(init_std, core_std):
-    model = gm.SequenceModel(200, width=64, init_std=init_std, core_std=core_std, tied=False, seed=3)
+@pytest.mark.parametrize("stds", [{}, dict(init_std=1.0, core_std=0.1, position_std=0.5), dict(position_std=1.0)])
+def test_start_values_have_the_spread_that_is_asked(stds):
+    model = gm.SequenceModel(200, width=64, tied=False, seed=3, **stds)
     block = model.core.blocks[0]
-    asked = {init_std: [model.embedding, model.untied], 1.0: [model.position]}
-    asked.setdefault(core_std, []).extend(layer.weight for layer in (block.qkv, block.out, block.up, block.down))
-    for std, tables in asked.items():
-        for table in tables:
+    tables = {"init_std": [model.embedding, model.untied], "position_std": [model.position]}
+    tables["core_std"] = [layer.weight for layer in (block.qkv, block.out, block.up, block.down)]
+    for name, drawn in tables.items():
+        std = stds.get(name, 0.02)
+        for table in drawn:
             n = table.numel()
             assert abs(table.std() / std - 1) < 5 / math.sqrt(2 * n)  # standard error of a standard deviation
             assert abs(table.mean()) < 5 * std / math.sqrt(n)
@@ -178,7 +249,7 @@ def test_dropout_zeroes_its_share_and_keeps_the_expectation():
     model = model_of("identity", width=64, dropout=0.3)
     tokens = tokens_of(4000, 1)
     noise = model.draw_noise(tokens, torch.Generator().manual_seed(2)).double()
-    kept = model.hidden(tokens, noise) / model.embedding[tokens]
+    kept = model.hidden(tokens, noise=noise) / model.embedding[tokens]
     assert set(kept.round(decimals=6).unique().tolist()) == {0.0, round(1 / 0.7, 6)}
     error = math.sqrt(0.3 / 0.7 / kept.numel())
     assert abs(kept.mean() - 1) < 5 * error
@@ -196,7 +267,7 @@ def test_every_residual_branch_has_a_dropout_site_of_its_own():
     nothing = torch.zeros_like(keep)
     nothing[0] = 1.0  # both branches of every block dropped: only the doubled embedding and the last norm are left
     x = 2 * (model.embedding[tokens] + model.position[:3])
-    torch.testing.assert_close(model.hidden(tokens, nothing), F.layer_norm(x, (8,)), rtol=EXACT, atol=EXACT)
+    torch.testing.assert_close(model.hidden(tokens, noise=nothing), F.layer_norm(x, (8,)), rtol=EXACT, atol=EXACT)
 
 
 def test_wrong_arguments_are_refused_by_name():
@@ -208,9 +279,10 @@ def test_wrong_arguments_are_refused_by_name():
         (ValueError, "width must be at least 1, got 0", {"width": 0}),
         (TypeError, "layers must be an integer, got True", {"layers": True}),
         (ValueError, "heads must divide width, got heads=3, width=64", {"heads": 3}),
-        (ValueError, "positions must be one of 'learned', 'none'", {"positions": "rotary"}),
+        (ValueError, "positions must be one of 'learned', 'sinusoidal', 'none'", {"positions": "rotary"}),
         (ValueError, "init_std must be finite and greater than 0, got 0", {"init_std": 0}),
         (ValueError, "core_std must be finite", {"core_std": float("nan")}),
+        (ValueError, "position_std must be finite and greater than 0, got 0", {"position_std": 0}),
         (TypeError, "init_std must be a number, got '1'", {"init_std": "1"}),
         (ValueError, "dropout must be finite and at least 0 and less than 1, got 1", {"dropout": 1.0}),
         (ValueError, "dropout must be", {"dropout": -0.1}),

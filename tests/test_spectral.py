@@ -6,7 +6,15 @@ import pytest
 import torch
 
 import geomem as gm
-from geomem.spectral import canonical_basis, random_walk, symmetric_walk
+from geomem.spectral import (
+    canonical_basis,
+    effective_rank,
+    path_star_arms,
+    path_star_fiedler_energy,
+    path_star_profile,
+    random_walk,
+    symmetric_walk,
+)
 
 EXACT = 1e-10  # float64 eigenproblems of order-1 entries: about 1e-14, times n
 ANGLE = 1e-6  # acos near 1 turns 1e-14 into its root, 1e-7
@@ -154,7 +162,7 @@ def test_energy_ignores_rotation_scale_and_the_numbering_of_nodes(g):
     moved[order] = E
     other = gm.Spectrum(relabelled(g, order))
     assert torch.equal(other.multiplicities, spectrum.multiplicities)
-    for measure in ("energy", "cumulative_energy", "fiedler_energy", "principal_angles"):
+    for measure in ("energy", "cumulative_energy", "fiedler_energy", "negative_energy", "principal_angles"):
         expected = getattr(spectrum, measure)(E)
         for same in (E @ turn(6), 1e-3 * E, -1e4 * E):
             torch.testing.assert_close(getattr(spectrum, measure)(same), expected, rtol=0, atol=ANGLE)
@@ -222,3 +230,104 @@ def test_angles_of_a_table_without_enough_directions_are_refused():
     for E in (torch.ones(15, 3), torch.zeros(15, 3), spectrum.basis(2)[:, :1]):
         with pytest.raises(ValueError, match="E must"):
             spectrum.principal_angles(E)
+
+
+@tiny
+def test_negative_energy_is_the_non_trivial_share_below_zero(g):
+    spectrum, E = gm.Spectrum(g), noise(3, g.n_nodes, 4)
+    energy, values = spectrum.energy(E), spectrum.values.tolist()
+    below = sum(energy[:, k] for k, v in enumerate(values) if v < -1e-6)
+    rest = sum(energy[:, k] for k, trivial in enumerate(spectrum.trivial.tolist()) if not trivial)
+    torch.testing.assert_close(spectrum.negative_energy(E), below / rest, rtol=0, atol=EXACT)
+    for value, base, trivial in zip(values, spectrum.bases, spectrum.trivial.tolist(), strict=True):
+        if not trivial:
+            assert abs(spectrum.negative_energy(base) - float(value < -1e-6)) < EXACT
+
+
+def test_eigenvalues_of_zero_are_not_negative_and_zigzag_is():
+    star = gm.path_star(6, 2)  # eigenvalues of five dimensions are 0 up to rounding
+    spectrum = gm.Spectrum(star)
+    assert spectrum.negative_energy(spectrum.basis(5)) < EXACT
+    ring, waves = gm.Spectrum(gm.cycle(8)), (-1.0) ** torch.arange(8)[:, None]
+    assert ring.negative_energy(waves) == pytest.approx(1)
+    with pytest.raises(ValueError, match="outside the trivial directions"):
+        ring.negative_energy(torch.ones(8, 2))
+
+
+def test_effective_rank_is_the_exponential_of_the_entropy_of_squared_singular_values():
+    for values in ([1.0], [2.0, 2.0, 2.0], [3.0, 1.0, 0.5, 0.0]):
+        E = torch.linalg.qr(noise(9, len(values))).Q * torch.tensor(values) @ turn(len(values))
+        share = [v**2 / sum(u**2 for u in values) for v in values if v]
+        assert effective_rank(E) == pytest.approx(math.exp(-sum(p * math.log(p) for p in share)))
+    E = noise(2, 3, 9, 4)
+    expected = effective_rank(E)
+    assert expected.shape == (2, 3) and (expected > 1).all() and (expected < 4).all()
+    order = torch.randperm(9, generator=torch.Generator().manual_seed(0))
+    for same in (E @ turn(4), 1e-200 * E, 1e200 * E, E[..., order, :], E.mT, E.numpy()):
+        torch.testing.assert_close(effective_rank(same), expected, rtol=0, atol=EXACT)
+    for wrong in (torch.zeros(3, 2), torch.ones(3), torch.full((3, 2), torch.nan), torch.ones(3, 0), [[[1.0]], [[0.0]]]):
+        with pytest.raises(ValueError, match="E must be a finite table that is not zero"):
+            effective_rank(wrong)
+
+
+SIZES = [(2, 2), (5, 2), (2, 3), (4, 5), (7, 3), (3, 10), (5, 12), (2, 30), (300, 4)]
+
+
+@pytest.mark.parametrize("degree, length", SIZES)
+def test_a_path_stars_fiedler_energy_needs_no_spectrum(degree, length):
+    g = gm.path_star(degree, length, seed=1)
+    spectrum, E = gm.Spectrum(g), noise(2, 3, g.n_nodes, 4)
+    assert spectrum.fiedler_dims == degree - 1
+    torch.testing.assert_close(path_star_fiedler_energy(E, g), spectrum.fiedler_energy(E), rtol=0, atol=EXACT)
+    value, f = path_star_profile(length)
+    leading = int((~spectrum.trivial).nonzero()[0])
+    assert abs(value - spectrum.values[leading]) < EXACT
+    assert f.shape == (length - 1,) and f.dtype == torch.float64 and (f > 0).all() and abs(f.norm() - 1) < EXACT
+
+
+def test_the_fiedler_energy_of_a_large_star_ignores_rotation_scale_and_numbering():
+    g, E = gm.path_star(2000, 5), noise(8001, 6)
+    expected = path_star_fiedler_energy(E, g)
+    dims = 2000 - 1
+    assert abs(expected * 8000 / dims - 1) < 5 * math.sqrt(2 / (6 * dims))  # energy in proportion to dimension
+    order = torch.randperm(8001, generator=torch.Generator().manual_seed(2))
+    moved = torch.empty_like(E)
+    moved[order] = E
+    other = gm.Graph(n_nodes=8001, edges=order[g.edges], root=int(order[0]), paths=order[g.paths].flip(0))
+    for same, graph in ((E @ turn(6), g), (1e-3 * E, g), (moved, other)):
+        torch.testing.assert_close(path_star_fiedler_energy(same, graph), expected, rtol=0, atol=EXACT)
+    f = path_star_profile(5)[1]
+    ideal = torch.zeros(8001, 2, dtype=torch.float64)
+    ideal[g.paths[:, 1:]] = f[:, None] * noise(2000, 1, 2)
+    ideal[g.paths[:, 1:]] -= ideal[g.paths[:, 1:]].mean(0)
+    assert abs(path_star_fiedler_energy(ideal, g) - 1) < EXACT
+
+
+@pytest.mark.parametrize("length", [2, 3, 4, 9, 10, 11, 60])
+def test_the_profile_is_the_positive_vector_of_its_matrix(length):
+    between = [1.0] * (length - 3) + [1.5] * (length > 2)
+    matrix = torch.diag(torch.tensor(between), 1) + torch.diag(torch.tensor(between), -1) if between else torch.zeros(1, 1)
+    value, f = path_star_profile(length)
+    assert (matrix.double() @ f - value * f).abs().max() < EXACT and (f > 0).all()  # positive: so it is the Perron vector
+    assert (value > 2 + EXACT) == (length > 10) and (abs(value - 2) < EXACT) == (length == 10)
+
+
+def test_what_is_no_path_star_has_no_closed_form():
+    twisted = gm.Graph(n_nodes=5, edges=[(0, 1), (0, 2), (1, 3), (2, 4)], root=0, paths=[[0, 1, 4], [0, 2, 3]])
+    single = gm.Graph(n_nodes=3, edges=[(0, 1), (1, 2)], root=0, paths=[[0, 1, 2]])
+    for g in (gm.cycle(5), gm.tree_star(2, 3), twisted, single, gm.Graph.from_edges([(0, 1), (0, 2)])):
+        with pytest.raises(ValueError, match="graph must be a path-star"):
+            path_star_fiedler_energy(torch.eye(g.n_nodes), g)
+    assert path_star_arms(gm.path_star(2, 3)).tolist() == [[1, 2], [3, 4]]
+    g = gm.path_star(2, 3)
+    for E, message in (
+        (torch.eye(4), "E must have one row a node"),
+        (torch.zeros(5, 2), "outside the top eigenvector"),
+        (gm.Spectrum(g).bases[0], "outside the top eigenvector"),
+    ):
+        with pytest.raises(ValueError, match=message):
+            path_star_fiedler_energy(E, g)
+    with pytest.raises(ValueError, match="length must be at least 2, got 1. The length counts the root"):
+        path_star_profile(1)
+    with pytest.raises(ValueError, match="limit is n = 5,000. For a path-star use path_star_fiedler_energy"):
+        gm.Spectrum(gm.path_star(5000, 2))

@@ -29,31 +29,43 @@ def listed(path):
     return studies
 
 
-def run_seed(study, seed, folder):
+def conditions(study):
+    """Return what is compared in a study: the words that each condition adds to the command."""
+    return study.get("conditions", {"": []})
+
+
+def file_of(study, condition, seed, folder):
+    """Return where one run of a study is kept."""
+    return folder / study["name"] / condition / f"{seed}.json"
+
+
+def run_seed(study, condition, seed, folder):
     """Run one seed unless the same command already made its file; return whether it is there."""
-    target = folder / study["name"] / f"{seed}.json"
-    if target.exists() and json.loads(target.read_text(encoding="utf8"))["command"] == study["command"]:
+    target = file_of(study, condition, seed, folder)
+    command = [*study["command"], *conditions(study)[condition]]
+    if target.exists() and json.loads(target.read_text(encoding="utf8"))["command"] == command:
         return True
     out = target.with_suffix(".out")
     out.parent.mkdir(parents=True, exist_ok=True)
     out.unlink(missing_ok=True)
-    words = [word.replace("{seed}", str(seed)).replace("{out}", str(out)) for word in study["command"]]
+    words = [word.replace("{seed}", str(seed)).replace("{out}", str(out)) for word in command]
     words = [sys.executable if words[0] == "python" else words[0], *words[1:]]
     start = time.monotonic()
     done = subprocess.run(words, cwd=book.ROOT, env=book.environment(), capture_output=True, text=True)
     seconds = round(time.monotonic() - start, 1)
+    what = f"{study['name']} {condition} seed {seed}".replace("  ", " ")
     if done.returncode or not out.exists():
-        print(f"{study['name']} seed {seed}: FAILED after {seconds} s\n{done.stderr[-1500:]}", flush=True)
+        print(f"{what}: FAILED after {seconds} s\n{done.stderr[-1500:]}", flush=True)
         return False
     run = {
-        "command": study["command"],
+        "command": command,
         "seconds": seconds,
         **provenance(),
         "result": json.loads(out.read_text()),
     }
     book.write_whole(target, json.dumps(run))
     out.unlink()
-    print(f"{study['name']} seed {seed}: {seconds} s", flush=True)
+    print(f"{what}: {seconds} s", flush=True)
     return True
 
 
@@ -73,23 +85,42 @@ def _git(*words):
 
 
 def merge(study, seeds, folder, results):
-    """Write the seeds' results as one file; what all seeds share stands once."""
-    runs = [json.loads((folder / study["name"] / f"{seed}.json").read_text(encoding="utf8")) for seed in seeds]
-    settings = [run["result"].pop("settings", {}) for run in runs]
-    for setting in settings:
-        setting.pop("seed", None)
-    if any(setting != settings[0] for setting in settings):
-        raise book.UserError(f"{study['name']}: its seeds ran with different settings.")
-    for run in runs:  # a command that computed elsewhere says where
-        run["device"] = run["result"].pop("device", run["device"])
-    whole = {"name": study["name"], "purpose": study["purpose"], "command": study["command"]}
-    whole |= {"settings": settings[0], "seeds": seeds, "seconds": [run["seconds"] for run in runs]}
-    whole |= {key: _distinct(run[key] for run in runs) for key in ("versions", "device", "commit")}
-    whole["runs"] = [run["result"] for run in runs]
+    """Write the seeds' results as one file; what all seeds share stands once, a condition at a time."""
+    whole = {key: study[key] for key in ("name", "purpose", "command")} | {"seeds": seeds}
+    parts, everything = {}, []
+    for condition, words in conditions(study).items():
+        runs = [json.loads(file_of(study, condition, seed, folder).read_text(encoding="utf8")) for seed in seeds]
+        settings = [_without_seeds(run["result"].pop("settings", {})) for run in runs]
+        if any(setting != settings[0] for setting in settings):
+            raise book.UserError(f"{study['name']}: its seeds ran with different settings.")
+        for run in runs:  # a command that computed elsewhere says where
+            run["device"] = run["result"].pop("device", run["device"])
+            run["result"].pop("versions", None)
+        parts[condition] = {"words": words, "settings": settings[0], "seconds": [run["seconds"] for run in runs]}
+        parts[condition]["runs"] = [_short(run["result"]) for run in runs]
+        everything += runs
+    whole |= {key: _distinct(run[key] for run in everything) for key in ("versions", "device", "commit")}
+    whole |= {"conditions": parts} if "conditions" in study else {k: v for k, v in parts[""].items() if k != "words"}
     text = json.dumps(whole, allow_nan=False) + "\n"
     if len(text) > LARGEST:
         raise book.UserError(f"{study['name']} makes {len(text):,} bytes, more than {LARGEST:,}: keep fewer points.")
     book.write_whole(results / f"{study['name']}.json", text)
+
+
+def _short(value):
+    """Keep five significant digits of every number: more than any spread over seeds leaves certain."""
+    if isinstance(value, float):
+        return float(f"{value:.5g}")
+    if isinstance(value, dict):
+        return {key: _short(item) for key, item in value.items()}
+    return [_short(item) for item in value] if isinstance(value, list) else value
+
+
+def _without_seeds(settings):
+    """Leave out every seed, at any depth: it is what a study varies."""
+    if isinstance(settings, dict):
+        return {key: _without_seeds(value) for key, value in settings.items() if key != "seed"}
+    return settings
 
 
 def _distinct(values):
@@ -115,12 +146,14 @@ def main(argv=None, table=book.ROOT / "book/studies.toml", folder=book.ROOT / "_
     failed = []
     for study in [s for s in studies if options.only in (None, s["name"])]:
         if options.list:
-            cost = f"{len(study['seeds'])} seeds, {study['minutes']} min each"
+            parts = f"{len(study['conditions'])} conditions, " if "conditions" in study else ""
+            cost = f"{parts}{len(study['seeds'])} seeds, {study['minutes']} min each"
             print(f"{study['name']}: {study['purpose']} ({cost})")
             continue
         seeds = [int(seed) for seed in options.seeds.split(",")] if options.seeds else study["seeds"]
+        runs = [(condition, seed) for condition in conditions(study) for seed in seeds]
         with ThreadPoolExecutor(2) as pool:
-            there = all(list(pool.map(lambda seed, s=study: run_seed(s, seed, folder), seeds)))
+            there = all(list(pool.map(lambda run, s=study: run_seed(s, *run, folder), runs)))
         if not there:
             failed.append(study["name"])
         elif not options.seeds:

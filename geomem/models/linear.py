@@ -17,9 +17,9 @@ class Identity(nn.Module):
     def __init__(self, width: int, layers: int, heads: int, generator: torch.Generator, std: float):
         super().__init__()
 
-    def forward(self, x: Tensor, drop) -> Tensor:
-        """Return x."""
-        return x
+    def forward(self, x: Tensor, drop, last: int) -> Tensor:
+        """Return the last positions of x."""
+        return x[:, -last:]
 
 
 class Linear(nn.Module):
@@ -36,8 +36,9 @@ class Linear(nn.Module):
         super().__init__()
         self.maps = nn.ModuleList(Dense(width, width, generator, std) for _ in range(layers))
 
-    def forward(self, x: Tensor, drop) -> Tensor:
-        """Map ``(batch, length, width)`` to the same shape."""
+    def forward(self, x: Tensor, drop, last: int) -> Tensor:
+        """Map ``(batch, length, width)`` to ``(batch, last, width)``."""
+        x = x[:, -last:]
         for layer in self.maps:
             x = layer(x)
         return x

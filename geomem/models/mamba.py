@@ -104,10 +104,8 @@ class Mamba(nn.Module):
         self.norms = nn.ModuleList(nn.LayerNorm(width) for _ in range(layers))
         self.norm = nn.LayerNorm(width)
 
-    def forward(self, x: Tensor, drop) -> Tensor:
-        """Map ``(batch, length, width)`` to the same shape; ValueError if there is no position to start from."""
-        if not x.shape[1]:
-            raise ValueError("tokens must be at least 1 long, got 0: the recurrence starts at a first token.")
+    def forward(self, x: Tensor, drop, last: int) -> Tensor:
+        """Map ``(batch, length, width)`` to ``(batch, last, width)``."""
         for norm, block in zip(self.norms, self.blocks, strict=True):
             x = x + drop(block(norm(x)))
-        return self.norm(x)
+        return self.norm(x[:, -last:])

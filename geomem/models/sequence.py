@@ -1,6 +1,7 @@
 """The one model of the book: an embedding table, a core, and an unembedding."""
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor, nn
 
 from .. import _checks
@@ -9,7 +10,7 @@ from .mamba import Mamba
 from .transformer import Transformer
 
 CORES = {"identity": Identity, "linear": Linear, "transformer": Transformer, "mamba": Mamba}
-POSITIONS = ("learned", "none")
+POSITIONS = ("learned", "sinusoidal", "none")
 
 
 class SequenceModel(nn.Module):
@@ -23,25 +24,28 @@ class SequenceModel(nn.Module):
         width: Width of the embeddings, at least 1.
         layers: Blocks or linear maps, at least 1; the identity has none.
         heads: Attention heads of the Transformer; must divide ``width`` there.
-        positions: "learned" or "none"; cores that read a single token have none.
-        context: Longest sequence that learned positions are made for.
+        positions: "learned", "sinusoidal" or "none"; cores that read a single token have none.
+        context: Longest sequence that positions are made for.
         tied: Unembed with the embedding table itself.
         frozen: Keep the embedding (and an untied unembedding) as drawn: an associative memory.
         init_std: Standard deviation of the embedding's start values, > 0.
         core_std: That of the core's weights, > 0; biases start at 0.
+        position_std: That of learned positions, > 0.
         dropout: Share of entries dropped after the embedding and in every residual branch, in [0, 1).
         seed: Draws all start values, in one fixed order, from a generator of its own.
 
     Attributes:
         embedding: ``(n_tokens, width)``.
         unembedding: ``(n_tokens, width)``; the embedding itself when tied.
+        settings: The arguments, by name.
 
     Raises:
         TypeError: If an argument has the wrong type.
         ValueError: If an argument is out of range or unknown.
 
     Source:
-        Paper, settings; learned positions start at N(0, 1) as in the paper's own runs.
+        Paper, settings. Its tiny runs draw learned positions from N(0, 1); beside embeddings of 0.02 that drowns the
+        token, and thousands of facts are not learned.
 
     Example:
         >>> model = SequenceModel(7, core="linear", width=4)
@@ -63,25 +67,35 @@ class SequenceModel(nn.Module):
         frozen: bool = False,
         init_std: float = 0.02,
         core_std: float = 0.02,
+        position_std: float = 0.02,
         dropout: float = 0.0,
         seed: int = 0,
     ):
         super().__init__()
         n_tokens = _checks.integer("n_tokens", n_tokens, least=2)
         width = _checks.integer("width", width, least=1)
-        sizes = [_checks.integer("layers", layers, least=1), _checks.integer("heads", heads, least=1)]
+        layers, heads = _checks.integer("layers", layers, least=1), _checks.integer("heads", heads, least=1)
         kind = CORES[_checks.one_of("core", core, CORES)]
         _checks.one_of("positions", positions, POSITIONS)
         context = _checks.integer("context", context, least=1)
-        init_std, core_std = (_checks.real(k, v, above=0) for k, v in (("init_std", init_std), ("core_std", core_std)))
+        stds = {"init_std": init_std, "core_std": core_std, "position_std": position_std}
+        init_std, core_std, position_std = (_checks.real(name, value, above=0) for name, value in stds.items())
         tied, frozen = _checks.boolean("tied", tied), _checks.boolean("frozen", frozen)
         rate = _checks.real("dropout", dropout, least=0, below=1)
-        generator = torch.Generator().manual_seed(_checks.seed_of("seed", seed))
+        seed = _checks.seed_of("seed", seed)
+        generator = torch.Generator().manual_seed(seed)
+        self.settings = dict(n_tokens=n_tokens, core=core, width=width, layers=layers, heads=heads, positions=positions,
+                             context=context, tied=tied, frozen=frozen, init_std=init_std, core_std=core_std,
+                             position_std=position_std, dropout=rate, seed=seed)  # fmt: skip
 
         self.embedding = nn.Parameter(torch.randn(n_tokens, width, generator=generator) * init_std, not frozen)
-        learned = positions == "learned" and kind.sequential
-        self.position = nn.Parameter(torch.randn(context, width, generator=generator)) if learned else None
-        self.core = kind(width, *sizes, generator, core_std)
+        table = None
+        if positions == "learned" and kind.sequential:
+            table = nn.Parameter(torch.randn(context, width, generator=generator) * position_std)
+        elif positions == "sinusoidal" and kind.sequential:
+            table = nn.Parameter(sinusoids(context, width), False)
+        self.position = table
+        self.core = kind(width, layers, heads, generator, core_std)
         untied = None if tied else torch.randn(n_tokens, width, generator=generator) * init_std
         self.untied = None if tied else nn.Parameter(untied, not frozen)
         self.register_buffer("dropout", torch.tensor(rate), persistent=False)
@@ -91,33 +105,58 @@ class SequenceModel(nn.Module):
         """The table that scores are read with, ``(n_tokens, width)``."""
         return self.embedding if self.untied is None else self.untied
 
-    def forward(self, tokens: Tensor, where: int | slice = slice(None), noise: Tensor | None = None) -> Tensor:
+    def forward(self, tokens: Tensor, last: int | None = None, noise: Tensor | None = None) -> Tensor:
         """Return logits over all tokens.
 
         Args:
             tokens: Token ids, int64 ``(batch, length)``.
-            where: At which positions to form logits; by default at all.
+            last: At how many positions to form logits, counted from the end; by default at all.
             noise: Uniform draws for dropout, as ``draw_noise`` makes them; None for no dropout.
 
         Returns:
-            ``(batch, length, n_tokens)``, or ``(batch, n_tokens)`` for a single position.
+            ``(batch, last, n_tokens)``.
         """
-        return self.hidden(tokens, noise)[:, where] @ self.unembedding.mT
+        return self.hidden(tokens, last, noise) @ self.unembedding.mT
 
-    def hidden(self, tokens: Tensor, noise: Tensor | None = None) -> Tensor:
-        """Return what the core hands to the unembedding, ``(batch, length, width)``."""
-        x = self.embedding[tokens]
+    def hidden(self, tokens: Tensor, last: int | None = None, noise: Tensor | None = None) -> Tensor:
+        """Return what the core hands to the unembedding at the ``last`` positions, ``(batch, last, width)``."""
+        length = tokens.shape[-1]
+        if not length:
+            raise ValueError("tokens must be at least 1 long, got 0: nothing comes before a first token.")
+        last = length if last is None else last
+        if not 1 <= last <= length:
+            raise ValueError(f"last must lie in 1 to {length}, the length of tokens, got {last}.")
+        x = F.embedding(tokens, self.embedding)
         if self.position is not None:
-            if tokens.shape[-1] > len(self.position):
-                raise ValueError(f"tokens must be at most {len(self.position)} long, got {tokens.shape[-1]}. Raise context.")
-            x = x + self.position[: tokens.shape[-1]]
+            if length > len(self.position):
+                raise ValueError(f"tokens must be at most {len(self.position)} long, got {length}. Raise context.")
+            x = x + self.position[:length]
         drop = _Dropout(self.dropout, noise)
-        return self.core(drop(x), drop)
+        return self.core(drop(x), drop, last)
 
     def draw_noise(self, tokens: Tensor, generator: torch.Generator) -> Tensor:
         """Draw the uniform numbers that one call's dropout thresholds, ``(sites, batch, length, width)``."""
         shape = (1 + self.core.dropout_sites, *tokens.shape, self.embedding.shape[-1])
         return torch.rand(shape, generator=generator).to(self.embedding.device)
+
+
+def sinusoids(length: int, width: int) -> Tensor:
+    """Return fixed positions, ``(length, width)``: sine and cosine in turn, wavelengths from 2 pi to 10,000 times that.
+
+    Args:
+        length: Number of positions.
+        width: Width of the embeddings.
+
+    Source:
+        Vaswani et al. (arXiv 1706.03762), section 3.5.
+
+    Example:
+        >>> sinusoids(2, 2)[0].tolist()
+        [0.0, 1.0]
+    """
+    channel = torch.arange(width, dtype=torch.float64)
+    angle = torch.arange(length)[:, None] / 10_000 ** (2 * (channel // 2) / width)
+    return torch.where(channel % 2 == 0, angle.sin(), angle.cos()).float()
 
 
 class _Dropout:
@@ -128,4 +167,6 @@ class _Dropout:
         self.active = noise is not None
 
     def __call__(self, x: Tensor) -> Tensor:
-        return x * (next(self.sites) >= self.rate) / (1 - self.rate) if self.active else x
+        if not self.active:
+            return x
+        return x * (next(self.sites)[..., -x.shape[-2] :, :] >= self.rate) / (1 - self.rate)

@@ -7,18 +7,28 @@ from torch import Tensor, nn
 from .linear import Dense
 
 
-def plain_attention(q: Tensor, k: Tensor, v: Tensor, is_causal: bool = True) -> Tensor:
+def plain_attention(q: Tensor, k: Tensor, v: Tensor) -> Tensor:
     """Return causal attention as a softmax written out: what ``vmap`` can batch, and the test of the fused kernel.
 
     Args:
-        q: Queries, ``(..., length, d)``.
+        q: Queries of the last positions, ``(..., last, d)``.
         k: Keys, ``(..., length, d)``.
         v: Values, ``(..., length, d)``.
-        is_causal: Always True; there so that the fused kernel can stand in its place.
     """
-    later = torch.ones(q.shape[-2], k.shape[-2], dtype=torch.bool, device=q.device).triu(1)
     scores = (q @ k.mT) * q.shape[-1] ** -0.5
-    return scores.masked_fill(later, -torch.inf).softmax(-1) @ v
+    return scores.masked_fill(~_seen(q, k), -torch.inf).softmax(-1) @ v
+
+
+def fused_attention(q: Tensor, k: Tensor, v: Tensor) -> Tensor:
+    """Return the same by torch's fused kernel."""
+    if q.shape[-2] == k.shape[-2]:
+        return F.scaled_dot_product_attention(q, k, v, is_causal=True)
+    return F.scaled_dot_product_attention(q, k, v, attn_mask=_seen(q, k))
+
+
+def _seen(q: Tensor, k: Tensor) -> Tensor:
+    """Return which keys each of the last positions sees: its own and those before."""
+    return torch.ones(q.shape[-2], k.shape[-2], dtype=torch.bool, device=q.device).tril(k.shape[-2] - q.shape[-2])
 
 
 class Block(nn.Module):
@@ -26,20 +36,21 @@ class Block(nn.Module):
 
     def __init__(self, width: int, heads: int, generator: torch.Generator, std: float):
         super().__init__()
-        self.heads, self.kernel = heads, F.scaled_dot_product_attention
+        self.heads, self.kernel = heads, fused_attention
         self.norm_attention, self.norm_mlp = nn.LayerNorm(width), nn.LayerNorm(width)
         self.qkv, self.out = Dense(width, 3 * width, generator, std), Dense(width, width, generator, std)
         self.up, self.down = Dense(width, 4 * width, generator, std), Dense(4 * width, width, generator, std)
 
-    def forward(self, x: Tensor, drop) -> Tensor:
-        """Map ``(batch, length, width)`` to the same shape."""
-        x = x + drop(self.attention(self.norm_attention(x)))
+    def forward(self, x: Tensor, drop, last: int) -> Tensor:
+        """Map ``(batch, length, width)`` to ``(batch, last, width)``: only the last positions ask and answer."""
+        attended = self.attention(self.norm_attention(x), last)
+        x = x[:, -last:] + drop(attended)
         return x + drop(self.down(F.gelu(self.up(self.norm_mlp(x)))))
 
-    def attention(self, x: Tensor) -> Tensor:
-        """Let every position look at itself and the positions before it."""
+    def attention(self, x: Tensor, last: int) -> Tensor:
+        """Let each of the last positions look at itself and the positions before it."""
         q, k, v = self.qkv(x).unflatten(-1, (3, self.heads, -1)).transpose(1, 3).unbind(2)  # (batch, heads, length, d)
-        return self.out(self.kernel(q, k, v, is_causal=True).transpose(1, 2).flatten(-2))
+        return self.out(self.kernel(q[..., -last:, :], k, v).transpose(1, 2).flatten(-2))
 
 
 class Transformer(nn.Module):
@@ -59,8 +70,9 @@ class Transformer(nn.Module):
         self.blocks = nn.ModuleList(Block(width, heads, generator, std) for _ in range(layers))
         self.norm = nn.LayerNorm(width)
 
-    def forward(self, x: Tensor, drop) -> Tensor:
-        """Map ``(batch, length, width)`` to the same shape."""
-        for block in self.blocks:
-            x = block(x, drop)
-        return self.norm(x)
+    def forward(self, x: Tensor, drop, last: int) -> Tensor:
+        """Map ``(batch, length, width)`` to ``(batch, last, width)``; the last block computes no other position."""
+        *first, final = self.blocks
+        for block in first:
+            x = block(x, drop, x.shape[1])
+        return self.norm(final(x, drop, last))
