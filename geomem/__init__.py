@@ -1,8 +1,8 @@
 """geomem: associative and geometric memories of graphs, on two cores. The public names, in reading order."""
 
 from .graphs import Graph, cycle, grid, irregular, named_graph, path_star, read_edges, tree_star
-from .spectral import Spectrum, random_walk, symmetric_walk
-from .metrics import cosine_by_hops, cosines, edge_recall, first_hop_accuracy
+from .spectral import Spectrum
+from .metrics import arm_separation, cosine_by_hops, cosines, edge_recall, first_hop_accuracy
 from .metrics import geometric_contrast, geometric_order, geometric_share
 from .memory import Memory, associative_memory, fiedler_memory, heat_kernel_memory, incidence_memory, largest_heat_time
 from .memory import cost_in_bits, cost_in_norm
@@ -24,8 +24,7 @@ __all__ = [
     "read_edges",
     "tree_star",
     "Spectrum",
-    "random_walk",
-    "symmetric_walk",
+    "arm_separation",
     "cosine_by_hops",
     "cosines",
     "edge_recall",

@@ -120,6 +120,8 @@ def _model_and_run(p) -> None:
 def _train(args) -> None:
     """Train and say what came out; whatever would keep a result from being written is found before."""
     out, folder = args.out and _free_file(args.out), args.save and checkpoints.folder_of(args.save)
+    if folder and args.checkpoint and folder.resolve() == Path(args.checkpoint).resolve():
+        raise ValueError(f"save must name another folder than checkpoint, got {args.save!r}: it would take its place.")
     task = args.task(args)
     recipe = args.recipe_of(args, task)
     length = max(inputs.shape[1] for inputs, _ in task.held().values())
@@ -134,7 +136,8 @@ def _train(args) -> None:
     def on_step(step: int, model: SequenceModel) -> None:
         if args.geometry and step in listed:
             nodes = model.embedding[: task.graph.n_nodes].detach().cpu()
-            first_hops[step] = float(first_hop_accuracy(nodes, task.graph, leaves=task.test_leaves))
+            if nodes.isfinite().all():  # a run that diverged has no geometry
+                first_hops[step] = float(first_hop_accuracy(nodes, task.graph, leaves=task.test_leaves))
         bar.update(step - bar.n)
 
     with tqdm(total=steps, unit="step", disable=None) as bar:  # None: only on a terminal
@@ -147,8 +150,11 @@ def _train(args) -> None:
         run.save(folder)
     if out:
         part = out.with_name(f".{out.name}.{os.getpid()}.part")
-        part.write_text(text + "\n", encoding="utf8")
-        os.replace(part, out)
+        try:
+            part.write_text(text + "\n", encoding="utf8")
+            os.replace(part, out)
+        finally:
+            part.unlink(missing_ok=True)
 
 
 def _path_task(args) -> PathTask:

@@ -21,7 +21,7 @@ from .tasks import TASKS, PathTask, Rows
 PRECISIONS = ("auto", "float32", "bf16")
 EVALUATIONS = 20
 EVALUATION_BYTES = 2**26
-RECALL_NODES = 500
+RECALL_NODES = 200
 
 
 @dataclass(frozen=True)

@@ -1,0 +1,253 @@
+import json
+import os
+import subprocess
+import sys
+
+import pytest
+import torch
+
+import geomem as gm
+from geomem import checkpoints, cli
+
+QUICK = "--width 8 --layers 1 --heads 2 --steps-scale 0.05 --device cpu --seed 100".split()
+STAR = ["train", "path-star", "--degree", "8", "--length", "3", *QUICK]
+TREE = ["train", "tree-star", "--degree", "4", "--length", "4", *QUICK]
+PROMPT = "train in-context --degree 2 --length 3 --width 8 --layers 1 --heads 2 --steps 8 --batch 4 --device cpu".split()
+
+
+def told(capsys, *argv):
+    """Run the command line and return the JSON that it prints, and nothing else."""
+    cli.main([*argv, "--json"])
+    out, err = capsys.readouterr()
+    assert err == "" and out.count("\n") == 1
+    return json.loads(out, parse_constant=lambda name: pytest.fail(f"{name} is no JSON"))
+
+
+def refused(capsys, *argv):
+    """Run what cannot be done and return the sentence on stderr."""
+    with pytest.raises(SystemExit) as stop:
+        cli.main(list(argv))
+    out, err = capsys.readouterr()
+    assert stop.value.code == 2 and out == "" and err.count("\n") == 1 and err.startswith("geomem")
+    return err
+
+
+def test_one_json_object_says_what_was_done_and_what_was_measured(capsys):
+    result = told(capsys, *STAR)
+    task = gm.PathTask(gm.path_star(8, 3), seed=100)
+    assert result["settings"]["task"] == task.settings and result["settings"]["seed"] == 100
+    assert result["settings"]["model"]["seed"] == 100 and result["settings"]["task"]["graph"]["name"] == "path-star(8, 3)"
+    steps = sum(stage["steps"] for stage in result["settings"]["recipe"])
+    assert result["settings"]["snapshots"][-1] == steps and len(result["settings"]["snapshots"]) == 20
+    assert len(result["token_accuracy"]) == 3 and 0 <= min(result["token_accuracy"])
+    assert 0 <= result["answer_accuracy"] <= min(result["token_accuracy"]) and 0 < result["edge_recall"] <= 1
+    assert result["seconds"] > 0 and result["device"] == "cpu"
+    assert result["versions"]["torch"] == torch.__version__ and set(result["versions"]) == {"python", "geomem", "torch"}
+    assert "history" not in result and "first_hop_accuracy" not in result
+
+
+def test_the_result_is_that_of_the_library(capsys, tmp_path):
+    asked = "--target first --split first --directions 0.5 --pauses 2 --train-fraction 0.6 --frozen --untied --init-std 0.3"
+    asked += " --reverse --lr 0.02 --path-weight 0.7 --recipe two_phase --snapshots 3 --model mamba --core-std 0.2 --history"
+    result = told(capsys, *TREE, *asked.split(), "--branching", "3", "--save", str(tmp_path / "run"))
+    task = gm.PathTask(gm.tree_star(4, 4, 3), target="first", split="first", directions=0.5, pauses=2, train_fraction=0.6,
+                       reverse=True, seed=100)  # fmt: skip
+    model = gm.SequenceModel(task.vocabulary.n_tokens, core="mamba", width=8, layers=1, heads=2, frozen=True, tied=False,
+                             init_std=0.3, core_std=0.2, seed=100)  # fmt: skip
+    stages = gm.recipes.two_phase(task)
+    recipe = [
+        gm.Stage(round(0.05 * s.steps), 0.02, edges=s.edges, paths=s.paths, path_weight=0.7, schedule=s.schedule,
+                 warmup=round(0.05 * s.warmup), weight_decay=s.weight_decay)
+        for s in stages
+    ]  # fmt: skip
+    steps = sum(stage.steps for stage in recipe)
+    run = gm.train(model, task, recipe, seed=100, snapshots=[round(steps * k / 3) for k in (1, 2, 3)], device="cpu")
+    assert result["settings"] == run.settings and result["token_accuracy"] == run.token_accuracy.tolist()
+    seconds = {"seconds"}
+    assert [{k: v for k, v in row.items() if k not in seconds} for row in result["history"]] == [
+        {k: v for k, v in row.items() if k not in seconds} for row in run.history
+    ]
+    saved = gm.load_run(tmp_path / "run")
+    assert saved.settings == run.settings
+    assert all(torch.equal(a, b) for a, b in zip(saved.model.parameters(), run.model.parameters(), strict=True))
+
+
+def test_the_target_chooses_the_recipe_and_the_library_the_defaults(capsys):
+    for target, recipe in (("first", gm.recipes.edges_then_first), ("full", gm.recipes.edges_then_paths)):
+        result = told(capsys, *STAR, "--target", target, "--steps-scale", "0.01")
+        stages = recipe(gm.PathTask(gm.path_star(8, 3), target=target, seed=100))
+        assert [stage["path_weight"] for stage in result["settings"]["recipe"]] == [stage.path_weight for stage in stages]
+        assert [stage["lr"] for stage in result["settings"]["recipe"]] == [stage.lr for stage in stages]
+        assert [stage["steps"] for stage in result["settings"]["recipe"]] == [round(0.01 * s.steps) for s in stages]
+        assert result["settings"]["task"]["target"] == target
+    default = gm.PathTask(gm.path_star(8, 3), seed=100).settings
+    assert told(capsys, *STAR, "--recipe", "edges_only")["settings"]["task"] == default
+    assert len(told(capsys, *STAR, "--recipe", "edges_only")["settings"]["recipe"]) == 1
+
+
+def test_the_scale_multiplies_the_warm_up_too_and_leaves_a_step(capsys, monkeypatch):
+    stages = [gm.Stage(40, 0.01, edges=8, warmup=20), gm.Stage(1, 0.01, edges=8)]
+    monkeypatch.setitem(cli.recipes.RECIPES, "edges_only", lambda task: stages)
+    recipe = told(capsys, *STAR, "--recipe", "edges_only", "--steps-scale", "0.25")["settings"]["recipe"]
+    assert [(stage["steps"], stage["warmup"]) for stage in recipe] == [(10, 5), (1, 0)]
+
+
+def test_in_context_takes_a_stage_of_its_own(capsys):
+    result = told(capsys, *PROMPT, "--teacherless", "--names", "9", "--lr", "0.02", "--warmup", "3", "--history")
+    task = gm.InContextTask(2, 3, names=9, teacherless=True)
+    (stage,) = result["settings"]["recipe"]
+    assert result["settings"]["task"] == task.settings and result["edge_recall"] is None
+    assert [stage[name] for name in ("steps", "lr", "edges", "paths", "warmup")] == [8, 0.02, 0, 4, 3]
+    assert set(result["history"][0]) == {"step", "seconds", "validation", "test"}
+    long = told(capsys, *PROMPT, "--degree", "5", "--length", "5", "--steps", "1")  # 47 tokens, more than a model's 32
+    assert long["settings"]["model"]["context"] == gm.InContextTask(5, 5).context == 47
+
+
+def test_geometry_is_measured_where_the_run_is_evaluated(capsys, tmp_path):
+    result = told(capsys, *STAR, "--geometry", "--history", "--snapshots", "4", "--save", str(tmp_path))
+    run = gm.load_run(tmp_path)
+    nodes = run.model.embedding[: run.task.graph.n_nodes].detach()
+    last = float(gm.first_hop_accuracy(nodes, run.task.graph, leaves=run.task.test_leaves))
+    assert result["first_hop_accuracy"] == last == result["history"][-1]["first_hop_accuracy"]
+    assert len(result["history"]) == 4 and all(0 <= row["first_hop_accuracy"] <= 1 for row in result["history"])
+    assert all("first_hop_accuracy" not in row for row in run.history)
+
+
+def test_looking_changes_no_result(capsys):
+    one, two = (told(capsys, *STAR, "--snapshots", n, *more) for n, more in (("0", ()), ("9", ("--geometry", "--history"))))
+    assert one["token_accuracy"] == two["token_accuracy"] and one["edge_recall"] == two["edge_recall"]
+    assert one["settings"]["snapshots"] == one["settings"]["snapshots"][-1:] and len(two["history"]) == 9
+
+
+def test_without_json_a_few_lines_are_printed(capsys):
+    for argv, words in (
+        ([*STAR, "--geometry"], ["path-star(8, 3)", "held-out answers right", "edges recalled", "nearest in the embedding"]),
+        (PROMPT, ["InContextTask(2, 3", "held-out answers right", "chance of the first hop: 50 %"]),
+    ):
+        cli.main(argv)
+        out, err = capsys.readouterr()
+        assert err == "" and all(word in out for word in words) and len(out.splitlines()) <= 5
+
+
+def test_the_json_is_written_whole_or_not_at_all(capsys, tmp_path, monkeypatch):
+    out = tmp_path / "results" / "one.json"
+    result = told(capsys, *STAR, "--out", str(out))
+    assert json.loads(out.read_text()) == result and os.listdir(out.parent) == ["one.json"]
+
+    def full(*args):
+        raise OSError(28, "No space left on device")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(os, "replace", full)
+        with pytest.raises(SystemExit) as stop:
+            cli.main([*STAR, "--seed", "101", "--json", "--out", str(out)])
+    printed, err = capsys.readouterr()
+    assert stop.value.code == 2 and "No space left on device" in err and json.loads(printed)["settings"]["seed"] == 101
+    assert json.loads(out.read_text()) == result and os.listdir(out.parent) == ["one.json"]
+
+
+def test_a_checkpoint_is_gone_on_from(capsys, tmp_path, monkeypatch):
+    whole = told(capsys, *STAR, "--history")
+    train, argv = cli.train, [*STAR, "--history", "--checkpoint", str(tmp_path)]
+
+    def broken(*args, on_step, **options):
+        def stop(step, model):
+            on_step(step, model)
+            if step == 7:
+                raise KeyboardInterrupt
+
+        return train(*args, on_step=stop, checkpoint_seconds=1e-9, **options)
+
+    monkeypatch.setattr(cli, "train", broken)
+    with pytest.raises(SystemExit) as stopped:
+        cli.main(argv)
+    assert stopped.value.code == 130 and "interrupted" in capsys.readouterr().err
+    assert checkpoints.read(tmp_path)[1]["step"] == 7
+    monkeypatch.setattr(cli, "train", train)
+    resumed = told(capsys, *argv)
+    for result in (whole, resumed):
+        for row in (result, result.pop("history")[-1]):
+            row.pop("seconds")
+    assert resumed == whole and told(capsys, *argv)["token_accuracy"] == whole["token_accuracy"]
+    assert "has another task" in refused(capsys, *argv, "--pauses", "3")
+
+
+def test_a_run_that_diverges_still_gives_json(capsys):
+    with pytest.warns(RuntimeWarning, match="diverged"):
+        result = told(capsys, *STAR, "--lr", "1e30", "--geometry", "--history")
+    assert result["edge_recall"] == 0 and result["first_hop_accuracy"] is None and result["token_accuracy"] == [0, 0, 0]
+
+
+@pytest.mark.parametrize(
+    "argv, sentence",
+    [
+        ([], "the following arguments are required: command"),
+        (["fly"], "invalid choice: 'fly'"),
+        (["train"], "the following arguments are required: graph"),
+        (["train", "ring"], "invalid choice: 'ring'"),
+        (STAR[:4], "the following arguments are required: --length"),
+        ([*STAR, "--degree", "many"], "argument --degree: invalid int value: 'many'"),
+        ([*STAR, "--degree", "1"], "degree must be at least 2, got 1"),
+        ([*STAR, "--length", "2"], "graph must have paths of length 3 or more"),
+        ([*STAR, "--directions", "backwards"], "directions must be one of 'both', 'forward', 'backward', got 'backwards'"),
+        ([*STAR, "--directions", "1.5"], "directions must be a share of at most 1"),
+        ([*STAR, "--directions", "nan"], "directions must be finite"),
+        ([*STAR, "--train-fraction", "1"], "train_fraction must be finite and greater than 0 and less than 1, got 1"),
+        ([*STAR, "--pauses", "-1"], "pauses must be at least 0, got -1"),
+        ([*STAR, "--heads", "3"], "heads must divide width, got heads=3, width=8"),
+        ([*STAR, "--init-std", "0"], "init_std must be finite and greater than 0"),
+        ([*STAR, "--steps-scale", "0"], "steps_scale must be finite and greater than 0, got 0"),
+        ([*STAR, "--lr", "inf"], "lr must be finite and greater than 0, got inf"),
+        ([*STAR, "--snapshots", "-1"], "snapshots must be at least 0, got -1"),
+        ([*STAR, "--seed", "-1"], "seed must be at least 0, got -1"),
+        ([*STAR, "--recipe", "all"], "argument --recipe: invalid choice: 'all'"),
+        ([*STAR, "--target", "last"], "argument --target: invalid choice: 'last'"),
+        ([*STAR, "--device", "tpu"], "argument --device: invalid choice: 'tpu'"),
+        ([*STAR, "--branching", "2"], "unrecognized arguments: --branching 2"),
+        ([*STAR, "--direc", "both"], "unrecognized arguments: --direc both"),  # half a name is no name
+        ([*STAR, "--degree", "1000000000000"], "memory"),
+        ([*STAR, "--checkpoint", "/proc/geomem"], "folder must be one that can be written to, got '/proc/geomem'"),
+        ([*STAR, "--save", "/proc/geomem"], "folder must be one that can be written to, got '/proc/geomem'"),
+        ([*STAR, "--out", "/proc/geomem/out.json"], "folder must be one that can be written to, got '/proc/geomem'"),
+        ([*STAR, "--out", "/"], "out must be a file, got the folder '/'"),
+        ([*PROMPT, "--names", "3"], "names must be at least 5, got 3"),
+        ([*PROMPT, "--target", "first"], "unrecognized arguments: --target first"),
+        ([*PROMPT, "--batch", "0"], "a stage must train on edges or paths, got neither"),
+    ],
+    ids=lambda value: " ".join(value[-2:]) if isinstance(value, list) else "",
+)
+def test_what_cannot_be_done_is_one_sentence_and_code_2(argv, sentence, capsys, monkeypatch):
+    monkeypatch.setattr("geomem.training._State", lambda *a: pytest.fail("it trained"))
+    assert sentence in refused(capsys, *argv)
+
+
+def test_save_does_not_take_the_checkpoints_place(capsys, tmp_path):
+    argv = [*STAR, "--save", f"{tmp_path}/a/../b", "--checkpoint", f"{tmp_path}/b"]
+    assert "save must name another folder than checkpoint" in refused(capsys, *argv)
+
+
+@pytest.mark.skipif(torch.cuda.is_available(), reason="there is CUDA here")
+def test_cuda_where_there_is_none_is_one_sentence(capsys):
+    assert "there is no CUDA here. Use device='cpu'" in refused(capsys, *STAR, "--device", "cuda")
+
+
+def test_a_bug_keeps_its_traceback(monkeypatch):
+    def bug(*args, **options):
+        raise RuntimeError("the shapes do not fit")
+
+    monkeypatch.setattr(cli, "train", bug)
+    with pytest.raises(RuntimeError, match="the shapes do not fit"):
+        cli.main(STAR)
+
+
+def test_help_names_every_option(capsys):
+    for argv in (["-h"], ["train", "-h"], ["train", "path-star", "-h"], ["train", "in-context", "-h"]):
+        with pytest.raises(SystemExit) as stop:
+            cli.main(argv)
+        assert stop.value.code == 0 and "None" not in capsys.readouterr().out
+
+
+def test_the_module_runs_as_a_program():
+    argv = [sys.executable, "-m", "geomem.cli", *STAR, "--steps-scale", "0.01", "--json"]
+    done = subprocess.run(argv, capture_output=True, text=True)
+    assert done.returncode == 0 and done.stderr == "" and len(json.loads(done.stdout)["token_accuracy"]) == 3
