@@ -15,6 +15,8 @@ NAME = "run.safetensors"
 
 def folder_of(folder: str | Path) -> Path:
     """Make the folder if it is missing, and refuse it when nothing can be written there."""
+    if not os.fspath(folder):
+        raise ValueError("folder must have a name, got ''. Write '.' for the one you are in.")
     folder = Path(folder)
     try:
         folder.mkdir(parents=True, exist_ok=True)
@@ -37,6 +39,8 @@ def write(folder: Path, tensors: dict[str, Tensor], info: dict) -> None:
         with open(part, "rb") as file:
             os.fsync(file.fileno())
         os.replace(part, folder / NAME)
+    except SafetensorError as error:
+        raise OSError(f"{folder / NAME} could not be written; what was there before is kept. {error}") from None
     finally:
         part.unlink(missing_ok=True)
 

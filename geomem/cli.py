@@ -119,7 +119,8 @@ def _model_and_run(p) -> None:
 
 def _train(args) -> None:
     """Train and say what came out; whatever would keep a result from being written is found before."""
-    out, folder = args.out and _free_file(args.out), args.save and checkpoints.folder_of(args.save)
+    out = None if args.out is None else _free_file(args.out)
+    folder = None if args.save is None else checkpoints.folder_of(args.save)
     if folder and args.checkpoint and folder.resolve() == Path(args.checkpoint).resolve():
         raise ValueError(f"save must name another folder than checkpoint, got {args.save!r}: it would take its place.")
     task = args.task(args)

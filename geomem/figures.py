@@ -8,6 +8,7 @@ import networkx as nx
 import numpy as np
 import torch
 from matplotlib.axes import Axes
+from matplotlib.colors import to_rgba_array
 from torch import Tensor
 
 from .graphs import Graph
@@ -101,7 +102,9 @@ def node_colors(g: Graph) -> np.ndarray:
     return colors
 
 
-def graph(g: Graph, ax: Axes, *, labels: bool | None = None, places=None, size: float | None = None) -> Axes:
+def graph(
+    g: Graph, ax: Axes, *, labels: bool | None = None, places=None, size: float | None = None, colors=None
+) -> Axes:
     """Draw a graph at ``places`` (by default its layout), with labels where there is room.
 
     Args:
@@ -110,9 +113,11 @@ def graph(g: Graph, ax: Axes, *, labels: bool | None = None, places=None, size: 
         labels: Whether to write the labels; by default up to 20 nodes with short names.
         places: ``(n, 2)``; by default ``layout(g)``.
         size: Marker area in points squared.
+        colors: One a node, anything matplotlib knows; by default ``node_colors``.
     """
     places = layout(g) if places is None else np.asarray(places)
-    size, colors = size or float(np.clip(1500 / g.n_nodes, 14, 110)), node_colors(g)
+    size = size or float(np.clip(1500 / g.n_nodes, 14, 110))
+    colors = node_colors(g) if colors is None else to_rgba_array(colors)
     for u, v in g.edges.tolist():
         ax.plot(*places[[u, v]].T, color="#9a9a9a", linewidth=1.0, zorder=1)
     ax.scatter(*places.T, s=size, c=colors, edgecolors=INK, linewidths=0.6, zorder=2, clip_on=False)

@@ -198,6 +198,7 @@ def train(
     recipe, listed, settings = _plan(model, task, recipe, seed, snapshots, device, precision)
     path = None if checkpoint is None else checkpoints.folder_of(checkpoint)
     _checks.real("checkpoint_seconds", checkpoint_seconds, above=0)
+    _checks.boolean("compile", compile)
     state = _State(model.to(device), task, torch.Generator(device).manual_seed(settings["seed"]), settings)
     if path is not None and (path / checkpoints.NAME).exists():
         state.resume(path)
