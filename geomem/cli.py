@@ -53,7 +53,7 @@ def main(argv: list[str] | None = None) -> None:
             raise  # torch says so when an array does not fit; anything else is a bug, and its traceback is wanted
         parser.exit(2, f"geomem {args.command}: {' '.join(str(error).split()) or type(error).__name__}\n")
     except KeyboardInterrupt:
-        parser.exit(130, f"geomem {args.command}: interrupted. A checkpoint, where one was asked for, is kept.\n")
+        parser.exit(130, f"geomem {args.command}: interrupted. What the checkpoint holds is kept.\n")
 
 
 def _add_train(commands) -> None:

@@ -12,7 +12,7 @@ from geomem import interventions
 CONDITIONS = {
     "learned": dict(recipe="edges_then_first", width=32, init_std=0.02, scale=1, frozen=False),
     "edges": dict(recipe="edges_only", width=32, init_std=0.02, scale=2, frozen=False),
-    "frozen": dict(recipe="edges_then_first", width=64, init_std=0.125, scale=6, frozen=True),
+    "frozen": dict(recipe="edges_then_first", width=64, init_std=0.125, scale=4, frozen=True),
 }
 
 
