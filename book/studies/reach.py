@@ -12,7 +12,7 @@ import torch
 import geomem as gm
 
 LENGTHS = (4, 5, 6, 7, 8, 9, 10)
-STEPS = {"transformer": 600, "mamba": 600, "node2vec": 3000}
+STEPS = {"transformer": 400, "mamba": 400, "node2vec": 3000}
 WIDTH = {"transformer": 32, "mamba": 32, "node2vec": 100}
 
 
@@ -22,7 +22,7 @@ def main() -> None:
     parser.add_argument("--model", choices=STEPS, required=True)
     parser.add_argument("--seed", type=int, required=True)
     parser.add_argument("--out", type=Path, required=True)
-    parser.add_argument("--degree", type=int, default=50)
+    parser.add_argument("--degree", type=int, default=30)
     options = parser.parse_args()
     rows = [measured(options.model, options.degree, length, options.seed) for length in LENGTHS]
     settings = {"model": options.model, "degree": options.degree, "steps": STEPS[options.model], "width": WIDTH}
