@@ -60,6 +60,9 @@ def measured(model, task, seed) -> dict:
         }
     result["fiedler_energy"] = float(gm.spectral.path_star_fiedler_energy(E, g))
     result["fiedler_energy_null"] = float(gm.spectral.path_star_fiedler_energy(null, g))
+    leaves = task.test_leaves
+    part = interventions.fiedler_components(E, g)[leaves]
+    result["fiedler_share_of_leaf"] = float((part.square().sum(1) / E[leaves].square().sum(1)).mean())
     result["swaps"] = {name: swaps(model, task, E, leaves, generator) for name, leaves in (
         ("test", task.test_leaves), ("train", task.train_leaves))}  # fmt: skip
     return result
@@ -67,13 +70,14 @@ def measured(model, task, seed) -> dict:
 
 def swaps(model, task, E, leaves, generator, n_pairs: int = 62, rounds: int = 2) -> dict:
     """Count how often a swapped leaf is answered with the other's first hop, or still with its own; random moves beside."""
-    counts = {"fiedler": [0, 0], "random": [0, 0]}
+    counts = {"fiedler": [0, 0], "rest": [0, 0], "random": [0, 0]}
     n_pairs = min(n_pairs, len(leaves) // 2)
     own_hop = {int(path[-1]): int(path[1]) for path in task.graph.paths}
     for k in range(rounds):
         pairs = leaves[torch.randperm(len(leaves), generator=generator)][: 2 * n_pairs].view(-1, 2)
         for name, table in (
             ("fiedler", interventions.swap_fiedler(E, task.graph, pairs)),
+            ("rest", interventions.swap_rest(E, task.graph, pairs)),
             ("random", interventions.move_at_random(E, task.graph, pairs, seed=k)),
         ):
             said = interventions.predicted_first_hops(model, task, pairs.flatten(), table).view(-1, 2)
