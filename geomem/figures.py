@@ -160,6 +160,7 @@ def heat_map(
     low: float | None = None,
     high: float | None = None,
     bar: bool = True,
+    diagonal: bool = False,
 ) -> Axes:
     """Draw a node-by-node matrix; the diagonal is left grey, because self pairs drown the rest.
 
@@ -170,9 +171,11 @@ def heat_map(
         low: Least value of a one-sided scale; by default the least entry off the diagonal.
         high: Largest value of the scale; by default the largest entry off the diagonal.
         bar: Whether to draw the colour bar; one a row is enough where rows share a scale.
+        diagonal: Draw it all the same: rows and columns are different nodes.
     """
     values = torch.as_tensor(matrix).double().numpy().copy()
-    np.fill_diagonal(values, np.nan)
+    if not diagonal:
+        np.fill_diagonal(values, np.nan)
     low = np.nanmin(values) if low is None else low
     high = np.nanmax(values) if high is None else high
     if center is not None:

@@ -3,7 +3,7 @@ import os
 
 import pytest
 import torch
-from safetensors import safe_open
+from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 
 from geomem import checkpoints
@@ -121,6 +121,8 @@ def test_a_folder_is_made_and_one_that_cannot_be_written_is_refused(tmp_path):
         with pytest.raises(ValueError, match=f"folder must be one that can be written to, got '{folder}': "):
             checkpoints.folder_of(folder)
     assert file.read_text() == "here first"
+    with pytest.raises(ValueError, match="folder must have a name, got ''. Write '.'"):
+        checkpoints.folder_of("")
 
 
 @pytest.mark.parametrize("name", ["os.replace", "geomem.checkpoints.save_file", "os.fsync"])
@@ -128,7 +130,7 @@ def test_a_write_that_fails_leaves_what_was_there_and_nothing_else(tmp_path, mon
     checkpoints.write(tmp_path, tensors(), INFO)
 
     def full(*args, **options):
-        raise OSError(28, "No space left on device")
+        raise (SafetensorError if "save_file" in name else OSError)("No space left on device")
 
     with monkeypatch.context() as patch, pytest.raises(OSError, match="No space left"):
         patch.setattr(name, full)

@@ -103,11 +103,14 @@ def test_in_context_takes_a_stage_of_its_own(capsys):
     assert long["settings"]["model"]["context"] == gm.InContextTask(5, 5).context == 47
 
 
-def test_geometry_is_measured_where_the_run_is_evaluated(capsys, tmp_path):
+def test_geometry_of_held_out_leaves_is_measured_where_the_run_is_evaluated(capsys, tmp_path, monkeypatch):
+    measure, asked = cli.first_hop_accuracy, []
+    monkeypatch.setattr(cli, "first_hop_accuracy", lambda *a, leaves: asked.append(leaves) or measure(*a, leaves=leaves))
     result = told(capsys, *STAR, "--geometry", "--history", "--snapshots", "4", "--save", str(tmp_path))
     run = gm.load_run(tmp_path)
     nodes = run.model.embedding[: run.task.graph.n_nodes].detach()
     last = float(gm.first_hop_accuracy(nodes, run.task.graph, leaves=run.task.test_leaves))
+    assert len(asked) == 4 and all(torch.equal(leaves, run.task.test_leaves) for leaves in asked)
     assert result["first_hop_accuracy"] == last == result["history"][-1]["first_hop_accuracy"]
     assert len(result["history"]) == 4 and all(0 <= row["first_hop_accuracy"] <= 1 for row in result["history"])
     assert all("first_hop_accuracy" not in row for row in run.history)
@@ -209,6 +212,9 @@ def test_a_run_that_diverges_still_gives_json(capsys):
         ([*STAR, "--checkpoint", "/proc/geomem"], "folder must be one that can be written to, got '/proc/geomem'"),
         ([*STAR, "--save", "/proc/geomem"], "folder must be one that can be written to, got '/proc/geomem'"),
         ([*STAR, "--out", "/proc/geomem/out.json"], "folder must be one that can be written to, got '/proc/geomem'"),
+        ([*STAR, "--save", ""], "folder must have a name, got ''"),
+        ([*STAR, "--checkpoint", ""], "folder must have a name, got ''"),
+        ([*STAR, "--out", ""], "out must be a file, got the folder '.'"),
         ([*STAR, "--out", "/"], "out must be a file, got the folder '/'"),
         ([*PROMPT, "--names", "3"], "names must be at least 5, got 3"),
         ([*PROMPT, "--target", "first"], "unrecognized arguments: --target first"),

@@ -94,6 +94,17 @@ def test_heat_map_hides_the_diagonal_and_centres_two_sided_scales(ax):
     assert ax.images[0].norm.vmin == -ax.images[0].norm.vmax == -0.5
 
 
+def test_heat_map_of_two_kinds_of_nodes_keeps_its_diagonal(ax):
+    figures.heat_map(torch.tensor([[0.9, -0.5], [0.25, 0.8]]), ax, diagonal=True)
+    assert not np.ma.getmaskarray(ax.images[0].get_array()).any() and ax.images[0].norm.vmax == pytest.approx(0.9)
+
+
+def test_nodes_may_be_given_colours(ax):
+    g = gm.cycle(4)
+    figures.graph(g, ax, colors=["red", "#00ff00", "red", "blue"])
+    assert ax.collections[0].get_facecolors()[:, :3].tolist() == [[1, 0, 0], [0, 1, 0], [1, 0, 0], [0, 0, 1]]
+
+
 def test_curves_start_where_they_should(ax):
     figures.by_hops({"linear": torch.tensor([[1.0, 0.5, 0.25]])}, ax)
     assert ax.lines[1].get_xdata().tolist() == [1, 2] and ax.lines[1].get_ydata().tolist() == [0.5, 0.25]

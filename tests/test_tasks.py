@@ -189,6 +189,12 @@ def test_wrong_task_is_refused_by_name(kind, message, options):
         gm.PathTask(gm.path_star(8, 3), **options)
 
 
+def test_paths_that_share_a_leaf_are_refused():
+    edges, paths = [(0, 1), (1, 2), (0, 3), (3, 2), (0, 4), (4, 5)], [[0, 1, 2], [0, 3, 2], [0, 4, 5]]
+    with pytest.raises(ValueError, match="paths must end in different leaves, because a leaf asks for its path"):
+        gm.PathTask(gm.Graph(n_nodes=6, edges=edges, root=0, paths=paths), validation_fraction=0.0)
+
+
 def test_graph_without_paths_or_with_short_ones_is_refused():
     for g in (gm.cycle(5), gm.path_star(8, 2)):
         with pytest.raises(ValueError, match="graph must have paths of length 3"):
