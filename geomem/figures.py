@@ -102,9 +102,7 @@ def node_colors(g: Graph) -> np.ndarray:
     return colors
 
 
-def graph(
-    g: Graph, ax: Axes, *, labels: bool | None = None, places=None, size: float | None = None, colors=None
-) -> Axes:
+def graph(g: Graph, ax: Axes, *, labels: bool | None = None, places=None, size: float | None = None, colors=None) -> Axes:
     """Draw a graph at ``places`` (by default its layout), with labels where there is room.
 
     Args:
