@@ -40,38 +40,6 @@ def swap_fiedler(E, g, pairs) -> Tensor:
     return E.index_add(0, pairs.flatten(), part[pairs.flip(1).flatten()] - part[pairs.flatten()])
 
 
-def swap_rest(E, g, pairs) -> Tensor:
-    """Return E with everything but the Fiedler components of paired leaves exchanged: the opposite of ``swap_fiedler``.
-
-    Args:
-        E: Embeddings, ``(n, m)``.
-        g: A path-star.
-        pairs: As for ``swap_fiedler``.
-
-    Returns:
-        float64 ``(n, m)``.
-
-    Raises:
-        ValueError: As ``swap_fiedler``.
-
-    Source:
-        Ours: if the Fiedler component decides the answer, this must leave it as it was.
-
-    Example:
-        >>> from geomem.graphs import path_star
-        >>> g = path_star(2, 3)
-        >>> E = torch.tensor([[0.0, 0], [1, 0], [1, 5], [-1, 0], [-1, 7]])
-        >>> both = swap_fiedler(E, g, [[2, 4]]) + swap_rest(E, g, [[2, 4]]) - E  # together they exchange the rows
-        >>> both[[2, 4]].tolist()
-        [[-1.0, 7.0], [1.0, 5.0]]
-    """
-    E = node_table("E", E, g)
-    pairs = _pairs(g, pairs)
-    whole = E.clone()
-    whole[pairs.flatten()] = E[pairs.flip(1).flatten()]
-    return whole + E - swap_fiedler(E, g, pairs)
-
-
 def move_at_random(E, g, pairs, *, seed: int = 0) -> Tensor:
     """Return E with the same leaves moved as far as ``swap_fiedler`` moves them, in random directions: its control.
 

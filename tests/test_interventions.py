@@ -103,14 +103,3 @@ def test_graphs_without_arms_and_tasks_without_first_hops_are_refused():
     model = gm.SequenceModel(task.vocabulary.n_tokens, width=8, layers=1)
     with pytest.raises(ValueError, match="task must have the target 'first'"):
         interventions.predicted_first_hops(model, task, LEAVES)
-
-
-def test_swapping_the_rest_and_the_components_is_swapping_the_rows():
-    E, pairs = table(), LEAVES[:4].view(2, 2)
-    both = interventions.swap_rest(E, G, pairs) - E + swap_fiedler(E, G, pairs)
-    rows = E.clone()
-    rows[pairs.flatten()] = E[pairs.flip(1).flatten()]
-    torch.testing.assert_close(both, rows)
-    part, kept = fiedler_components(E, G), interventions.swap_rest(E, G, pairs)
-    a, b = pairs[0]
-    torch.testing.assert_close(kept[a] - part[a], E[b] - part[b])

@@ -75,9 +75,11 @@ def swaps(model, task, E, leaves, generator, n_pairs: int = 62, rounds: int = 2)
     own_hop = {int(path[-1]): int(path[1]) for path in task.graph.paths}
     for k in range(rounds):
         pairs = leaves[torch.randperm(len(leaves), generator=generator)][: 2 * n_pairs].view(-1, 2)
+        swapped, whole = interventions.swap_fiedler(E, task.graph, pairs), E.clone()
+        whole[pairs.flatten()] = E[pairs.flip(1).flatten()]
         for name, table in (
-            ("fiedler", interventions.swap_fiedler(E, task.graph, pairs)),
-            ("rest", interventions.swap_rest(E, task.graph, pairs)),
+            ("fiedler", swapped),
+            ("rest", whole + E - swapped),  # the same exchange from the other side: both must give the same counts
             ("random", interventions.move_at_random(E, task.graph, pairs, seed=k)),
         ):
             said = interventions.predicted_first_hops(model, task, pairs.flatten(), table).view(-1, 2)
