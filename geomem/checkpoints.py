@@ -36,6 +36,7 @@ def write(folder: Path, tensors: dict[str, Tensor], info: dict) -> None:
     part = folder / f"{NAME}.{os.getpid()}.part"
     try:
         save_file(tensors, part, metadata={"info": text, "digest": _digest(tensors, text)})
+        part.chmod(0o644)  # safetensors leaves it to its owner alone, and others read results too
         with open(part, "rb") as file:
             os.fsync(file.fileno())
         os.replace(part, folder / NAME)

@@ -50,6 +50,11 @@ def damaged(folder):
     return True
 
 
+def test_others_may_read_what_is_written(tmp_path):
+    checkpoints.write(tmp_path, tensors(), INFO)
+    assert (tmp_path / checkpoints.NAME).stat().st_mode & 0o777 == 0o644
+
+
 def test_a_file_that_was_cut_off_is_refused_wherever_it_ends(tmp_path):
     checkpoints.write(tmp_path, tensors(), INFO)
     whole = (tmp_path / checkpoints.NAME).read_bytes()
