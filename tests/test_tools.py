@@ -239,6 +239,28 @@ def test_a_study_goes_on_where_it_stopped(study):
     assert [times(seed) for seed in (1, 2)] == [2, 2]
 
 
+def test_conditions_add_words_to_the_command_and_stand_apart(study, tmp_path):
+    run, times = study
+    run()  # makes the worker's table, which is replaced by one with conditions
+    command = ["python", str(tmp_path / "worker.py"), "{seed}", "{out}"]
+    table = f'[[study]]\nname = "both"\npurpose = "p"\nminutes = 1\nseeds = [4, 5]\ncommand = {command}\n'
+    table += f'conditions = {{ short = ["ab", "{tmp_path}"], "long one" = ["abcd", "{tmp_path}"] }}'
+    (tmp_path / "studies.toml").write_text(table)
+    studies.main([], tmp_path / "studies.toml", tmp_path / "runs", tmp_path)
+    whole = json.loads((tmp_path / "both.json").read_text())
+    assert list(whole["conditions"]) == ["short", "long one"] and whole["seeds"] == [4, 5] and "runs" not in whole
+    for name, text in (("short", "ab"), ("long one", "abcd")):
+        part = whole["conditions"][name]
+        assert part["settings"] == {"text": text} and part["words"] == [text, str(tmp_path)] and len(part["seconds"]) == 2
+        assert [r["curve"] for r in part["runs"]] == [[4] * len(text), [5] * len(text)]
+    assert [times(seed) for seed in (4, 5)] == [2, 2]
+
+
+def test_settings_leave_out_seeds_at_any_depth_and_numbers_are_shortened():
+    assert studies._without_seeds({"seed": 1, "task": {"seed": 2, "degree": 3}}) == {"task": {"degree": 3}}
+    assert studies._short({"a": [0.123456789, 7, "x", None, 123456.7]}) == {"a": [0.12346, 7, "x", None, 123460.0]}
+
+
 def test_a_failing_seed_leaves_nothing_half_done(study, tmp_path, capsys):
     run, times = study
     with pytest.raises(book.UserError, match="Unfinished: small"):
