@@ -376,7 +376,7 @@ def test_requirements_are_exact_and_installed():
 def test_the_package_itself_asks_for_little():
     project = tomllib.loads((book.ROOT / "pyproject.toml").read_text())["project"]
     names = [re.fullmatch(r"([\w-]+)>=[\d.]+", line)[1] for line in project["dependencies"]]
-    assert names == ["torch", "numpy", "scipy", "networkx", "matplotlib"]
+    assert names == ["torch", "numpy", "scipy", "networkx", "matplotlib", "safetensors", "tqdm"]
     assert {line.partition(">=")[0] for line in project["optional-dependencies"]["book"]} <= {
         pin.partition("==")[0] for pin in pins()
     }
