@@ -115,6 +115,8 @@ def figures(chapter):
         images = sum("image/png" in out.get("data", {}) for out in cell.outputs)
         if not images:
             continue
+        if len(cell.outputs) > 1:
+            yield f"has more than the figure in the output of code cell {number}: each would take the figure's name"
         mystnb = cell.metadata.get("mystnb", {})
         figure, alt = mystnb.get("figure", {}), mystnb.get("image", {}).get("alt", "")
         name = figure.get("name", "")
