@@ -18,7 +18,6 @@ from .models import SequenceModel
 from .tasks import InContextTask, PathTask
 from .training import EVALUATIONS, PRECISIONS, Run, Stage, train
 
-CORE_STD = {"transformer": 0.02, "mamba": 0.1}
 BY_TARGET = {"first": "edges_then_first", "full": "edges_then_paths"}
 
 
@@ -125,11 +124,10 @@ def _train(args) -> None:
         raise ValueError(f"save must name another folder than checkpoint, got {args.save!r}: it would take its place.")
     task = args.task(args)
     recipe = args.recipe_of(args, task)
-    length = max(inputs.shape[1] for inputs, _ in task.held().values())
-    core_std = CORE_STD[args.model] if args.core_std is None else args.core_std
+    core_std = recipes.CORE_STD[args.model] if args.core_std is None else args.core_std
     model = SequenceModel(task.vocabulary.n_tokens, core=args.model, width=args.width, layers=args.layers, heads=args.heads,
                           frozen=args.frozen, tied=not args.untied, init_std=args.init_std, core_std=core_std,
-                          context=max(32, length), seed=args.seed)  # fmt: skip
+                          context=max(32, task.context), seed=args.seed)  # fmt: skip
     steps, n = sum(stage.steps for stage in recipe), _checks.integer("snapshots", args.snapshots, least=0)
     listed = {round(steps * k / n) for k in range(1, n + 1)} - {0} | {steps}
     first_hops = {}

@@ -12,6 +12,7 @@ from matplotlib.colors import to_rgba_array
 from torch import Tensor
 
 from .graphs import Graph
+from .records import load_study
 
 COLORS = {
     "associative": "#7a7a7a",
@@ -270,3 +271,13 @@ def table(rows: Sequence[Sequence], header: Sequence[str]) -> str:
     text = [[f"{cell:.3g}" if isinstance(cell, float) else str(cell) for cell in row] for row in rows]
     rule = ["---" if not isinstance(cell, (int, float)) else "---:" for cell in rows[0]]
     return "\n".join("| " + " | ".join(cells) + " |" for cells in [list(header), rule, *text])
+
+
+def studies(names: Sequence[str]) -> str:
+    """Return a Markdown table of studies: what each is for, its seeds, and the hours of all its runs on one core.
+
+    Args:
+        names: As in ``book/studies.toml``.
+    """
+    rows = [[study.name, study.purpose, len(study.seeds), round(study.hours, 2)] for study in map(load_study, names)]
+    return table(rows, ["study", "purpose", "seeds", "hours"])

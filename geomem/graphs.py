@@ -88,6 +88,16 @@ class Graph:
         """Number of undirected edges."""
         return len(self.edges)
 
+    def paths_to(self, leaves) -> Tensor:
+        """Return the path that ends at each of the listed leaves, int64 ``(k, length)``."""
+        leaves = torch.as_tensor(leaves).flatten()
+        wrong = leaves[~torch.isin(leaves, self.paths[:, -1])]
+        if len(wrong):
+            raise ValueError(f"leaves must be leaves of {self!r}, got node {wrong[0].item()}.")
+        row = torch.full((self.n_nodes,), -1)
+        row[self.paths[:, -1]] = torch.arange(len(self.paths))
+        return self.paths[row[leaves.to(torch.int64)]]
+
     @property
     def degrees(self) -> Tensor:
         """Neighbours a node, int64 ``(n_nodes,)``."""

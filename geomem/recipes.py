@@ -11,6 +11,8 @@ EDGES, PATHS = 512, 128
 PASSES = 25
 """How often every fact is seen before the first path."""
 LEAST_STEPS = 200
+CORE_STD = {"transformer": 0.02, "mamba": 0.1}
+"""What the core's weights start at: from 0.02 Mamba learns the facts and writes the paths down instead."""
 PATH_WEIGHT = 0.1
 
 

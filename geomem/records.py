@@ -235,6 +235,26 @@ def load_study(name: str, folder: str | Path | None = None) -> Study:
     return Study(whole["name"], whole["purpose"], whole["seeds"], hours, runs, about)
 
 
+def steps_to(steps: Tensor, values: Tensor, level: float) -> Tensor:
+    """Return the first of the listed steps at which each curve reaches the level, float64 ``(n,)``; NaN if it never does.
+
+    Args:
+        steps: ``(T,)``.
+        values: ``(n, T)``.
+        level: What is to be reached.
+
+    Source:
+        Ours.
+
+    Example:
+        >>> steps_to(torch.tensor([10, 20]), torch.tensor([[0.2, 0.9], [0.1, 0.3]]), 0.9).tolist()
+        [20.0, nan]
+    """
+    reached = values >= level
+    first = steps[reached.double().argmax(1)].double()
+    return first.masked_fill(~reached.any(1), torch.nan)
+
+
 def _inside(value, keys: Sequence):
     """Follow keys and indices into a result."""
     for key in keys:

@@ -164,8 +164,6 @@ class PathTask:
         self.directions = directions if isinstance(directions, str) else _checks.real("directions", directions, least=0)
         self.train_leaves, self.validation_leaves, self.test_leaves = self._leaves(generator)
         self.edges = _tagged(self._facts(generator), graph)
-        self._path_of = torch.full((graph.n_nodes,), -1)
-        self._path_of[graph.paths[:, -1]] = torch.arange(len(graph.paths))
 
     def __repr__(self) -> str:
         sizes = ", ".join(f"{len(part)} {name}" for name, part in self.splits.items())
@@ -190,6 +188,11 @@ class PathTask:
     def vocabulary(self) -> Vocabulary:
         """The tokens."""
         return Vocabulary(self.graph.n_nodes)
+
+    @property
+    def context(self) -> int:
+        """Length of the inputs of paths."""
+        return 1 + self.pauses + self.n_targets
 
     @property
     def n_paths(self) -> int:
@@ -237,13 +240,9 @@ class PathTask:
         Raises:
             ValueError: If a listed node is no leaf.
         """
-        leaves = torch.as_tensor(leaves).flatten()
-        wrong = leaves[~torch.isin(leaves, self.graph.paths[:, -1])]
-        if len(wrong):
-            raise ValueError(f"leaves must be leaves of {self.graph!r}, got node {wrong[0].item()}.")
-        leaves = leaves.to(torch.int64)
-        rows = self._path_of[leaves]
-        answer = self.graph.paths[rows].flip(1) if self.reverse else self.graph.paths[rows]
+        answer = self.graph.paths_to(leaves)
+        leaves = answer[:, -1]
+        answer = answer.flip(1) if self.reverse else answer
         answer = answer[:, 1:2] if self.target == "first" else answer
         words = self.vocabulary
         tag, pause = leaves.new_full((len(leaves), 1), words.PATH), leaves.new_full((len(leaves), self.pauses), words.PAUSE)

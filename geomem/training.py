@@ -120,8 +120,8 @@ class Run:
 
     def save(self, folder: str | Path) -> None:
         """Write model, task and history to one file in ``folder``, whole or not at all."""
-        tensors = {f"model.{name}": tensor for name, tensor in self.model.state_dict().items()} | self.task.tensors()
-        checkpoints.write(checkpoints.folder_of(folder), tensors, {"settings": self.settings, "history": self.history})
+        info = {"settings": self.settings, "history": self.history}
+        checkpoints.write(checkpoints.folder_of(folder), _kept(self.model, self.task), info)
 
 
 def load_run(folder: str | Path) -> Run:
@@ -348,7 +348,7 @@ class _State:
 
     def write(self, folder: Path) -> None:
         """Put everything down in one file."""
-        tensors = {f"model.{name}": tensor for name, tensor in self.model.state_dict().items()} | self.task.tensors()
+        tensors = _kept(self.model, self.task)
         tensors |= {"generator": self.generator.get_state(), "facts": self.facts.order, "paths": self.paths.order}
         for k, p in enumerate(self.moving):
             tensors |= {f"adam.{k}.{name}": value for name, value in self.optimizer.state.get(p, {}).items()}
@@ -370,6 +370,11 @@ class _State:
             moments = _part(tensors, f"adam.{k}.")
             self.optimizer.state[p] = {name: value.to(device) for name, value in moments.items()}
         self.step, self.seconds, self.history = info["step"], info["seconds"], info["history"]
+
+
+def _kept(model: SequenceModel, task) -> dict[str, Tensor]:
+    """Return the tensors that ``load_run`` needs."""
+    return {f"model.{name}": tensor for name, tensor in model.state_dict().items()} | task.tensors()
 
 
 def _part(tensors: dict[str, Tensor], prefix: str) -> dict[str, Tensor]:

@@ -125,3 +125,8 @@ def test_figures_change_no_global_style():
     before = dict(plt.rcParams)
     figures.graph(GRAPHS[0], figures.panels()[0, 0])
     assert dict(plt.rcParams) == before
+
+
+def test_studies_are_listed_with_their_hours():
+    rows = figures.studies(["two_phase", "map"]).splitlines()
+    assert len(rows) == 4 and rows[2].startswith("| two_phase | Facts first") and float(rows[2].split("|")[-2]) > 0

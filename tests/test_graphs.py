@@ -245,3 +245,13 @@ def test_an_edge_list_is_read_without_a_change_to_its_argument():
     assert pairs == [("a", "b"), ("b", "c")]
     smallest = gm.Graph.from_edges(pairs[:1])
     assert (smallest.n_nodes, smallest.hops().tolist()) == (2, [[0, 1], [1, 0]])
+
+
+def test_the_path_to_a_leaf_is_the_one_that_ends_there():
+    g = gm.tree_star(3, 4, seed=2)
+    order = torch.randperm(len(g.paths), generator=torch.Generator().manual_seed(0))
+    assert torch.equal(g.paths_to(g.paths[order, -1]), g.paths[order])
+    assert g.paths_to([]).shape == (0, 4)
+    root = int(g.paths[0, 0])
+    with pytest.raises(ValueError, match=f"leaves must be leaves of .*, got node {root}"):
+        g.paths_to([int(g.paths[0, -1]), root])

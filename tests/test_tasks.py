@@ -373,3 +373,9 @@ def test_wrong_prompts_are_refused_by_name():
         with pytest.raises(kind, match=message):
             gm.in_context_examples(*sizes, generator=generator, **options)
     assert [len(part) for part in gm.in_context_examples(2, 4, 0, generator=generator)] == [0, 0]
+
+
+@pytest.mark.parametrize("options", [{}, {"target": "first", "pauses": 0}, {"pauses": 3, "reverse": True}])
+def test_context_is_the_length_of_the_inputs(options):
+    task = gm.PathTask(gm.path_star(8, 4), **options)
+    assert task.examples(task.test_leaves)[0].shape[1] == task.context

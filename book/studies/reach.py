@@ -44,7 +44,7 @@ def measured(model, degree, length, seed) -> dict:
                 tables.append(network.embedding[: g.n_nodes].detach().clone())
 
         network = gm.SequenceModel(task.vocabulary.n_tokens, core=model, width=WIDTH[model], seed=seed,
-                                   core_std=0.1 if model == "mamba" else 0.02)  # fmt: skip
+                                   core_std=gm.recipes.CORE_STD[model])  # fmt: skip
         stage = gm.Stage(steps, 5e-3, edges=min(512, len(task.edges)), schedule="constant")
         run = gm.train(network, task, [stage], seed=seed, device="cpu", snapshots=[], on_step=keep)
         recall = run.history[-1]["edge_recall"]
