@@ -239,6 +239,14 @@ def test_a_study_goes_on_where_it_stopped(study):
     assert [times(seed) for seed in (1, 2)] == [2, 2]
 
 
+def test_a_changed_script_makes_its_study_anew(study, tmp_path):
+    run, times = study
+    run()
+    (tmp_path / "worker.py").write_text(WORKER + "# changed")
+    run()
+    assert [times(seed) for seed in (1, 2)] == [2, 2]
+
+
 def test_conditions_add_words_to_the_command_and_stand_apart(study, tmp_path):
     run, times = study
     run()  # makes the worker's table, which is replaced by one with conditions

@@ -4,6 +4,7 @@
 """
 
 import argparse
+import hashlib
 import importlib.metadata
 import json
 import platform
@@ -40,10 +41,11 @@ def file_of(study, condition, seed, folder):
 
 
 def run_seed(study, condition, seed, folder):
-    """Run one seed unless the same command already made its file; return whether it is there."""
+    """Run one seed unless the same command and script already made its file; return whether it is there."""
     target = file_of(study, condition, seed, folder)
-    command = [*study["command"], *conditions(study)[condition]]
-    if target.exists() and json.loads(target.read_text(encoding="utf8"))["command"] == command:
+    made_by = {"command": [*study["command"], *conditions(study)[condition]], "script": digest(study["command"])}
+    command = made_by["command"]
+    if target.exists() and json.loads(target.read_text(encoding="utf8")).items() >= made_by.items():
         return True
     out = target.with_suffix(".out")
     out.parent.mkdir(parents=True, exist_ok=True)
@@ -58,7 +60,7 @@ def run_seed(study, condition, seed, folder):
         print(f"{what}: FAILED after {seconds} s\n{done.stderr[-1500:]}", flush=True)
         return False
     run = {
-        "command": command,
+        **made_by,
         "seconds": seconds,
         **provenance(),
         "result": json.loads(out.read_text()),
@@ -67,6 +69,12 @@ def run_seed(study, condition, seed, folder):
     out.unlink()
     print(f"{what}: {seconds} s", flush=True)
     return True
+
+
+def digest(command):
+    """Return a digest of the study's own script, None where the command names none; the library is not looked at."""
+    scripts = [book.ROOT / word for word in command if word.endswith(".py")]
+    return hashlib.sha256(b"".join(path.read_bytes() for path in scripts)).hexdigest()[:16] if scripts else None
 
 
 def provenance():
