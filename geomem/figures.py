@@ -12,7 +12,7 @@ from matplotlib.colors import to_rgba_array
 from torch import Tensor
 
 from .graphs import Graph
-from .records import load_study
+from .records import load_study, mean_sd, spread
 
 COLORS = {
     "associative": "#7a7a7a",
@@ -265,12 +265,26 @@ def table(rows: Sequence[Sequence], header: Sequence[str]) -> str:
     """Return a Markdown table: text to the left, numbers to the right.
 
     Args:
-        rows: Cells; floats are shown with three significant digits.
+        rows: Cells; floats are shown with three significant digits, tensors of one value a seed as mean ± sd.
         header: Column names.
+
+    Example:
+        >>> print(table([["grid", 0.12345, torch.tensor([0.5, 1.0])]], ["graph", "share", "recall"]))
+        | graph | share | recall |
+        | --- | ---: | ---: |
+        | grid | 0.123 | 0.75 ± 0.35 |
     """
-    text = [[f"{cell:.3g}" if isinstance(cell, float) else str(cell) for cell in row] for row in rows]
-    rule = ["---" if not isinstance(cell, (int, float)) else "---:" for cell in rows[0]]
-    return "\n".join("| " + " | ".join(cells) + " |" for cells in [list(header), rule, *text])
+
+    def shown(cell) -> str:
+        if isinstance(cell, Tensor):
+            mean, sd = mean_sd(cell)
+            return spread(mean, sd, len(cell)).partition(" (n")[0]
+        return f"{cell:.3g}" if isinstance(cell, float) else str(cell)
+
+    rule = ["---:" if isinstance(cell, int | float | Tensor) else "---" for cell in rows[0]]
+    return "\n".join(
+        "| " + " | ".join(cells) + " |" for cells in [list(header), rule, *([shown(c) for c in row] for row in rows)]
+    )
 
 
 def studies(names: Sequence[str]) -> str:
