@@ -14,11 +14,12 @@ from tqdm import tqdm
 from . import _checks, checkpoints, recipes
 from .graphs import path_star, tree_star
 from .metrics import first_hop_accuracy
-from .models import SequenceModel
+from .models import CORES, SequenceModel
 from .tasks import InContextTask, PathTask
 from .training import EVALUATIONS, PRECISIONS, Run, Stage, train
 
 BY_TARGET = {"first": "edges_then_first", "full": "edges_then_paths"}
+MODELS = [name for name, core in CORES.items() if core.sequential]
 
 
 class _Parser(argparse.ArgumentParser):
@@ -97,13 +98,13 @@ def _sizes(p) -> None:
 
 def _model_and_run(p) -> None:
     """Add what all tasks share: the model, the run, and what comes out."""
-    p.add_argument("--model", choices=("transformer", "mamba"), default="transformer", help="[%(default)s]")
+    p.add_argument("--model", choices=MODELS, default="transformer", help="[%(default)s]")
     for name, value in (("--width", 32), ("--layers", 2), ("--heads", 4)):
         p.add_argument(name, type=int, default=value, help="of the model [%(default)s]")
     p.add_argument("--frozen", action="store_true", help="keep the embedding as drawn: an associative memory")
     p.add_argument("--untied", action="store_true", help="unembed with a table of its own")
     p.add_argument("--init-std", type=float, default=0.02, help="spread of the embedding's start values [%(default)s]")
-    p.add_argument("--core-std", type=float, help="spread of the core's start values [transformer 0.02, mamba 0.1]")
+    p.add_argument("--core-std", type=float, help="spread of the core's start values [mamba 0.1, others 0.02]")
     p.add_argument("--seed", type=int, default=0, help="of model, split and batches [%(default)s]")
     p.add_argument("--snapshots", type=int, default=EVALUATIONS, metavar="N", help="evaluations [%(default)s]")
     p.add_argument("--device", choices=("auto", "cpu", "cuda"), default="auto", help="auto: CUDA where there is one")
@@ -124,7 +125,7 @@ def _train(args) -> None:
         raise ValueError(f"save must name another folder than checkpoint, got {args.save!r}: it would take its place.")
     task = args.task(args)
     recipe = args.recipe_of(args, task)
-    core_std = recipes.CORE_STD[args.model] if args.core_std is None else args.core_std
+    core_std = recipes.CORE_STD.get(args.model, 0.02) if args.core_std is None else args.core_std
     model = SequenceModel(task.vocabulary.n_tokens, core=args.model, width=args.width, layers=args.layers, heads=args.heads,
                           frozen=args.frozen, tied=not args.untied, init_std=args.init_std, core_std=core_std,
                           context=max(32, task.context), seed=args.seed)  # fmt: skip

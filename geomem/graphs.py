@@ -398,14 +398,15 @@ FAMILIES = {
     "karate": lambda: Graph.from_networkx(nx.karate_club_graph(), name="karate club"),
     "les_miserables": lambda: Graph.from_networkx(nx.les_miserables_graph(), name="Les Miserables"),
 }
+"""Every graph that has a name of its own, made without arguments: the paper's at its tiny sizes, and known networks."""
 
 
 def named_graph(name: str) -> Graph:
     """Return a graph by the name of a family or a known network, or read the file of that path.
 
     Args:
-        name: "path_star", "tree_star", "grid", "cycle", "irregular" (at the paper's tiny sizes), "karate",
-            "les_miserables", or the path of a file that ``read_edges`` takes.
+        name: A name in ``FAMILIES``: "path_star", "tree_star", "grid", "cycle", "irregular" (at the paper's tiny sizes),
+            "karate", "les_miserables"; or the path of a file that ``read_edges`` takes.
 
     Raises:
         TypeError: If the name is not a string.

@@ -16,7 +16,7 @@ RECORDED = [(path.stem, *pages.recorded(path)) for path in book.chapters()]
 
 def test_claims_are_complete():
     claims = pages.criteria()["claim"]
-    assert [claim["id"] for claim in claims] == [f"C{i}" for i in range(1, 19)]
+    assert [claim["id"] for claim in claims] == [f"C{i}" for i in range(1, len(claims) + 1)] and len(claims) >= 18
     for claim in claims:
         assert claim["statement"] and claim["criterion"] and isinstance(claim["where"], str)
         assert len(set(pages.parts(claim))) == len(pages.parts(claim))

@@ -8,13 +8,14 @@ import torch.nn.functional as F
 
 import geomem as gm
 from geomem import ensemble
+from geomem.models import CORES
 
 FLOAT64 = 1e-9  # 30 steps of AdamW; its division by the root of a tiny second moment amplifies rounding
 FLOAT32 = 1e-5  # the same in float32, and a member alone against the same one in a batch
 
 TINY = [gm.path_star(4, 5), gm.grid(4, 4), gm.cycle(15), gm.irregular()]
 tiny = pytest.mark.parametrize("g", TINY, ids=lambda g: g.name)
-every_core = pytest.mark.parametrize("core", ["identity", "linear", "transformer", "mamba"])
+every_core = pytest.mark.parametrize("core", CORES)
 QUICK = dict(width=8, steps=12, seeds=(0, 3), lr=0.02, init_std=0.3, core_std=0.3)
 
 
@@ -157,7 +158,7 @@ def test_chunks_give_the_same_numbers(core, monkeypatch):
     assert sizes == [1] * 8 + [3, 3, 2]
 
 
-TABLES = list(itertools.product(("identity", "linear", "transformer"), (True, False), (True, False)))
+TABLES = list(itertools.product(CORES, (True, False), (True, False)))
 
 
 @pytest.mark.parametrize("core, tied, frozen", [case for case in TABLES if (case[0], case[2]) != ("identity", True)])
@@ -165,7 +166,7 @@ def test_a_members_model_reproduces_its_scores(core, tied, frozen):
     g = gm.grid(3, 3)
     runs = gm.train_ensemble(core=core, graph=g, tied=tied, frozen=frozen, dropout=0.2, **QUICK)
     nodes = torch.arange(9)[:, None]
-    tokens = torch.cat([torch.full_like(nodes, gm.Vocabulary(9).EDGE), nodes], 1) if core == "transformer" else nodes
+    tokens = torch.cat([torch.full_like(nodes, gm.Vocabulary(9).EDGE), nodes], 1) if CORES[core].sequential else nodes
     for b in (0, 1, -1):
         model = runs.model(b)
         torch.testing.assert_close(model(tokens, last=1)[:, 0, :9], runs.scores()[b], rtol=FLOAT32, atol=FLOAT32)

@@ -7,8 +7,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import geomem as gm
+from geomem.graphs import FAMILIES
 
-TINY = [gm.path_star(4, 5), gm.grid(4, 4), gm.cycle(15), gm.irregular(), gm.Graph.from_networkx(nx.karate_club_graph())]
+TINY = [gm.named_graph(name) for name in FAMILIES]
 tiny = pytest.mark.parametrize("g", TINY, ids=lambda g: g.name)
 sizes = pytest.mark.parametrize("degree, length", [(2, 2), (4, 5), (3, 2), (2, 9), (500, 5)])
 NASTY = ["Zoë", "\u202eright to left", "<script>alert('x')</script>", "a,b", "two\nlines", 'say "hi"', "&amp;", "中文 名"]
@@ -59,6 +60,10 @@ def test_the_other_families_have_the_papers_counts():
     assert nx.is_isomorphic(gm.grid(3, 5).to_networkx(), nx.grid_2d_graph(3, 5))
     assert nx.is_isomorphic(gm.grid(1, 4).to_networkx(), nx.path_graph(4))
     assert nx.is_isomorphic(gm.cycle(7).to_networkx(), nx.cycle_graph(7))
+
+
+def test_every_family_has_a_name_of_its_own():
+    assert len({g.name for g in TINY} - {"graph"}) == len(TINY) == len(FAMILIES)
 
 
 @tiny

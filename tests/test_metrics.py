@@ -185,16 +185,6 @@ def test_cosine_by_hops_leaves_out_unreachable_pairs(g):
     assert (got[:, 0] - 1).abs().max() < EXACT
 
 
-@tiny
-def test_embedding_measures_ignore_rotation_and_scale_and_read_numpy(g):
-    E = noise(2, g.n_nodes, 5)
-    for measure in (gm.geometric_order, gm.geometric_contrast, gm.cosine_by_hops):
-        expected = measure(E, g)
-        for same in (E @ turn(5), 1e-6 * E, 1e6 * E, E.numpy()):
-            torch.testing.assert_close(measure(same, g), expected, rtol=0, atol=TURNED)
-        torch.testing.assert_close(measure(E.numpy().astype("float32"), g), expected, rtol=0, atol=1e-4)
-
-
 def test_a_zero_row_has_cosine_zero_and_a_zero_table_is_refused():
     assert gm.cosines([[0.0, 0.0], [3.0, 4.0]]).tolist() == [[0.0, 0.0], [0.0, pytest.approx(1.0)]]
     for measure in (gm.geometric_order, gm.geometric_contrast, gm.cosine_by_hops):
@@ -314,17 +304,6 @@ def test_constant_logits_share_nothing_and_wrong_tables_are_named():
 
 
 @tiny
-def test_geometric_share_ignores_rotation_scale_and_shifts_of_a_row(g):
-    E, logits = noise(3, g.n_nodes, 8), g.adjacency() + 0.3 * noise(3, g.n_nodes, g.n_nodes, seed=5)
-    expected = gm.geometric_share(E, logits, g)
-    assert expected[0].shape == (3,)
-    same = [(E @ turn(8), logits), (1e-3 * E, 1e3 * logits), (E, logits + 5 * noise(3, g.n_nodes, 1)), (E.numpy(), logits)]
-    for table, scores in same:
-        for got, wanted in zip(gm.geometric_share(table, scores, g), expected, strict=True):
-            torch.testing.assert_close(got, wanted, rtol=0, atol=TURNED)
-
-
-@tiny
 @pytest.mark.parametrize("directions", ["both", "forward", "backward"])
 @pytest.mark.parametrize("self_edges", [False, True])
 def test_edge_margin_is_the_lowest_target_minus_the_highest_other(g, directions, self_edges):
@@ -439,12 +418,6 @@ def test_arm_measures_know_planted_arms_and_noise():
         assert abs(random.mean()) < 4 * random.std() / math.sqrt(400)
 
 
-@tiny
-def test_contrast_of_random_embeddings_is_zero(g):
-    random = gm.geometric_contrast(noise(400, g.n_nodes, 16), g)
-    assert abs(random.mean()) < 4 * random.std() / math.sqrt(400)
-
-
 def test_silhouette_draws_arms_where_there_are_too_many():
     g = gm.path_star(60, 4)
     E = noise(g.n_nodes, 3)
@@ -484,17 +457,6 @@ def test_arm_measures_refuse_graphs_without_arms_to_compare():
         ):
             with pytest.raises(ValueError, match=message):
                 measure(E, g, leaves=leaves)
-
-
-@pytest.mark.parametrize("g", [*TINY, *STARS], ids=lambda g: g.name)
-def test_measures_ignore_the_numbering_of_nodes(g):
-    E, order, L = noise(2, g.n_nodes, 5), shuffled(g.n_nodes), g.adjacency() + 0.3 * noise(2, g.n_nodes, g.n_nodes, seed=4)
-    back, other = order.argsort(), renamed(g, order)
-    for measure in (gm.geometric_contrast, gm.cosine_by_hops, *([gm.geometric_order] if g.hops().max() > 2 else [])):
-        torch.testing.assert_close(measure(E[:, back], other), measure(E, g), rtol=0, atol=TURNED)
-    moved = gm.geometric_share(E[:, back], L[:, back][:, :, back], other)
-    for got, expected in zip(moved, gm.geometric_share(E, L, g), strict=True):
-        torch.testing.assert_close(got, expected, rtol=0, atol=TURNED)
 
 
 @pytest.mark.parametrize("g", [*TINY, *STARS], ids=lambda g: g.name)

@@ -9,12 +9,12 @@ import torch.nn.functional as F
 from torch.func import functional_call, stack_module_state, vmap
 
 import geomem as gm
+from geomem.models import CORES
 from geomem.models.transformer import fused_attention, plain_attention
 
 EXACT = 1e-12  # float64, a handful of products of order-1 numbers
 KERNEL = 1e-6  # float32, one attention kernel against another
 
-CORES = ["identity", "linear", "transformer", "mamba"]
 every_core = pytest.mark.parametrize("core", CORES)
 
 
@@ -243,6 +243,19 @@ def test_no_noise_means_no_dropout(core):
     assert noise.shape == (1 + dropping.core.dropout_sites, 3, 2, 8)
     assert torch.equal(plain(tokens, noise=noise.double()), plain(tokens))  # rate 0 keeps everything
     assert not torch.equal(dropping(tokens, noise=noise.double()), dropping(tokens))
+
+
+@every_core
+def test_a_core_drops_as_often_as_it_says_and_reads_earlier_tokens_if_it_says_so(core):
+    model, calls, x = (
+        model_of(core, layers=3),
+        [],
+        torch.randn(2, 4, 8, generator=torch.Generator().manual_seed(0), dtype=torch.float64),
+    )
+    out = model.core(x, lambda part: (calls.append(part.shape), part)[1], 2)
+    assert len(calls) == model.core.dropout_sites and out.shape == (2, 2, 8)
+    other = model.core(torch.cat([-x[:, :2], x[:, 2:]], dim=1), lambda part: part, 2)
+    assert torch.equal(other, out) != model.core.sequential
 
 
 def test_dropout_zeroes_its_share_and_keeps_the_expectation():

@@ -10,6 +10,10 @@ from .mamba import Mamba
 from .transformer import Transformer
 
 CORES = {"identity": Identity, "linear": Linear, "transformer": Transformer, "mamba": Mamba}
+"""Every core by its name: a module class, made as ``Core(width, layers, heads, generator, std)``, that draws its start
+values from ``generator`` with spread ``std``. It says whether it is ``sequential`` (reads all tokens, not the last alone),
+and in ``dropout_sites`` how often ``forward(x, drop, last)``, from ``(batch, length, width)`` to ``(batch, last, width)``,
+calls ``drop``. An ensemble batches it with ``vmap``."""
 POSITIONS = ("learned", "sinusoidal", "none")
 
 
@@ -20,7 +24,7 @@ class SequenceModel(nn.Module):
 
     Args:
         n_tokens: Size of the vocabulary, at least 2.
-        core: "identity" (Node2Vec), "linear", "transformer" or "mamba".
+        core: A name in ``CORES``: "identity" (Node2Vec), "linear", "transformer", "mamba".
         width: Width of the embeddings, at least 1.
         layers: Blocks or linear maps, at least 1; the identity has none.
         heads: Attention heads of the Transformer; must divide ``width`` there.
