@@ -1,16 +1,18 @@
 """Memories in closed form: embed, core, unembed without training; and what each costs in bits and in norm."""
 
+import itertools
 import math
 from dataclasses import dataclass
 from typing import NamedTuple
 
 import torch
+from scipy.optimize import brentq, linprog
 from torch import Tensor
 
 from . import _checks
 from .graphs import Graph
 from .metrics import edge_recall
-from .spectral import Spectrum, path_star_arms, path_star_profile, symmetric_walk
+from .spectral import Spectrum, node_table, path_star_arms, path_star_profile, symmetric_walk
 
 HEAT_TIMES = tuple(round(0.1 * k, 1) for k in range(1, 61))
 """The stated grid on which the heat kernel's largest time with full recall is sought: 0.1 to 6.0."""
@@ -264,14 +266,108 @@ def cost_in_bits(g: Graph, *, max_levels: int = 32, tries: int = 8) -> BitCost:
         if edge_recall(table @ table.T, g) < 1:
             continue  # a short cut: rounding seldom recalls what exact entries do not
         turned = torch.stack([table] + [table @ _rotation(m, seed) for seed in range(1, tries)])
-        for levels in range(2, max_levels + 1):
-            bits = n * m * math.log2(levels)
-            if bits >= best.geometric:
-                break
-            written = _quantise(turned, levels)
-            if (edge_recall(written @ written.mT, g) == 1).any():
-                best = BitCost(associative, bits, m, levels)
+        found = _coarsest(g, n * m, best.geometric, max_levels, turned)
+        if found:
+            best = BitCost(associative, n * m * math.log2(found), m, found)
     return best
+
+
+class StoreCost(NamedTuple):
+    """Bits to write a learned store down; ``dims`` and ``levels`` are those of the rounded store that was found."""
+
+    bits: float
+    dims: int
+    levels: int
+
+
+def store_bits(
+    g: Graph, embedding, core=None, bias=None, *, arbitrary: bool = False, max_levels: int = 32, tries: int = 8
+) -> StoreCost:
+    """Count the bits of a store that was learned, scores ``(E W + b) E^T``, rounded as coarsely as its edges allow.
+
+    The table is turned to its principal axes and cut to the leading k, the core and bias with it; every entry of table,
+    core and bias is rounded to one of ``levels`` uniform steps between its part's extremes; edge recall stays exactly 1.
+    The least count over k, levels and a few turns of the axes is an upper bound, as in ``cost_in_bits``.
+
+    Args:
+        g: The graph, at most 200 nodes.
+        embedding: E, ``(n, m)``.
+        core: W, ``(m, m)``; None is the identity.
+        bias: b, ``(m,)``; None is zero.
+        arbitrary: The table was drawn, not learned: it is left as it is and costs nothing, a seed writes it.
+        max_levels: Largest number of levels tried, at least 2.
+        tries: Turns of the axes tried, at least 1 (seeded).
+
+    Returns:
+        Bits, dimensions and levels; bits are infinite if nothing was found, as when the store recalls not every edge.
+
+    Raises:
+        ValueError: If a part does not fit, the graph is too large, or an arbitrary table has no core.
+
+    Source:
+        Ours, after the paper's count ``|V| m log Delta``.
+
+    Example:
+        >>> from geomem.graphs import cycle
+        >>> store_bits(cycle(5), torch.eye(5), cycle(5).adjacency(), arbitrary=True)  # a core of zeros and ones
+        StoreCost(bits=25.0, dims=5, levels=2)
+    """
+    _small("The search", g.n_nodes, 200)
+    max_levels = _checks.integer("max_levels", max_levels, least=2)
+    tries = _checks.integer("tries", tries, least=1)
+    E, W, b = _parts(g, embedding, core, bias)
+    if arbitrary and W is None:
+        raise ValueError("arbitrary must be False for a store without a core: all that it knows is its table.")
+    inner = [part for part in (W, b) if part is not None]
+    if arbitrary:
+        entries = sum(part.numel() for part in inner)
+        found = _coarsest(g, entries, math.inf, max_levels, *inner, table=E)
+        return StoreCost(entries * math.log2(found), E.shape[1], found) if found else StoreCost(math.inf, 0, 0)
+    axes, best = torch.linalg.svd(E, full_matrices=False).Vh, StoreCost(math.inf, 0, 0)
+    for k in range(1, len(axes) + 1):
+        turns = torch.stack([axes[:k].T] + [axes[:k].T @ _rotation(k, seed) for seed in range(1, tries)])
+        parts = [E @ turns] + ([turns.mT @ W @ turns] if W is not None else []) + ([b @ turns] if b is not None else [])
+        entries = sum(part[0].numel() for part in parts)
+        if edge_recall(_scores(*(part[0] for part in parts)), g) < 1:
+            continue
+        found = _coarsest(g, entries, best.bits, max_levels, *parts)
+        if found:
+            best = StoreCost(entries * math.log2(found), k, found)
+    return best
+
+
+def _parts(g: Graph, embedding, core, bias) -> tuple[Tensor, Tensor | None, Tensor | None]:
+    """Return table, core ``(m, m)`` and bias ``(1, m)`` of one store, checked, float64."""
+    E = node_table("embedding", embedding, g)
+    if E.ndim != 2:
+        raise ValueError(f"embedding must be one table, ({g.n_nodes}, m), got {tuple(E.shape)}. Take one seed.")
+    m, checked = E.shape[1], []
+    for name, part, shape in (("core", core, (m, m)), ("bias", bias, (m,))):
+        part = None if part is None else torch.as_tensor(part).detach().to("cpu", torch.float64)
+        if part is not None and tuple(part.shape) != shape:
+            raise ValueError(f"{name} must have shape {shape}, as the embedding is {m} wide, got {tuple(part.shape)}.")
+        checked.append(part)
+    if checked[1] is not None and checked[0] is None:
+        raise ValueError("core must be given where there is a bias: the identity has none.")
+    W, b = checked
+    return E, W, None if b is None else b[None]
+
+
+def _scores(E: Tensor, W: Tensor | None = None, b: Tensor | None = None) -> Tensor:
+    """Return ``(E W + b) E^T``, with as many turns in front as the parts have."""
+    read = E if W is None else E @ W
+    return (read if b is None else read + b) @ E.mT
+
+
+def _coarsest(g: Graph, entries: int, below: float, max_levels: int, *parts: Tensor, table: Tensor | None = None) -> int:
+    """Return the fewest levels at which some turn of the rounded parts recalls every edge; 0 if none under these bits."""
+    affordable = itertools.takewhile(lambda levels: entries * math.log2(levels) < below, range(2, max_levels + 1))
+    for levels in affordable:
+        written = [_quantise(part, levels) for part in parts]
+        scores = _scores(*written) if table is None else _scores(table, *written)
+        if (edge_recall(scores, g) == 1).any():
+            return levels
+    return 0
 
 
 def _spectral_tables(spectrum: Spectrum):
@@ -291,7 +387,7 @@ def _rotation(m: int, seed: int) -> Tensor:
 def _quantise(table: Tensor, levels: int) -> Tensor:
     """Round every entry to one of ``levels`` uniform steps between minus and plus the table's largest entry."""
     top = table.abs().amax((-2, -1), keepdim=True)
-    step = 2 * top / (levels - 1)
+    step = 2 * torch.where(top == 0, 1.0, top) / (levels - 1)
     return ((table + top) / step).round() * step - top
 
 
@@ -357,6 +453,92 @@ def cost_in_norm(g: Graph, *, tolerance: float = 1e-4) -> NormCost:
             factor = 2.0 if primal > 10 * dual else 0.5 if dual > 10 * primal else 1.0
             weight, multiplier = weight * factor, multiplier / factor
     raise RuntimeError(f"the least norm of {g!r} was not certified to {tolerance:g}. Raise tolerance.")
+
+
+def store_norm(g: Graph, embedding, core=None, bias=None) -> float:
+    """Return the least norm of a store that was learned, scores ``(E W + b) E^T``, brought to a margin of one.
+
+    The margin is *relative*: for every node the lowest edge scores at least 1 more than the highest non-edge, self
+    excluded. It is all that a softmax sees, and no harder to reach than the margin of ``cost_in_norm``, so the comparison
+    favours what was learned. Table, core and bias are rescaled against each other, scores kept, so that the root of the
+    sum of their squares is least.
+
+    Args:
+        g: The graph.
+        embedding: E, ``(n, m)``.
+        core: W, ``(m, m)``; None is the identity.
+        bias: b, ``(m,)``; None is zero.
+
+    Returns:
+        The norm; infinite if an edge does not score above every non-edge.
+
+    Raises:
+        ValueError: If a part does not fit.
+
+    Source:
+        Ours, after the paper's proposition on norms.
+
+    Example:
+        >>> from geomem.graphs import cycle
+        >>> round(store_norm(cycle(5), torch.eye(5), cycle(5).adjacency()) ** 2, 3)  # 5 x + 10 / x^2 at its least
+        11.906
+    """
+    E, W, b = _parts(g, embedding, core, bias)
+    edges, scores = g.adjacency().bool(), _scores(E, W, b)
+    others = ~edges & ~torch.eye(g.n_nodes, dtype=torch.bool)
+    lowest = scores.masked_fill(~edges, torch.inf).amin(1)
+    margin = float((lowest - scores.masked_fill(~others, -torch.inf).amax(1)).amin())
+    if not 0 < margin < math.inf:  # without non-edges there is no margin to keep
+        return 0.0 if margin > 0 else math.inf
+    table = float(E.square().sum())
+    if W is None:
+        return math.sqrt(table / margin)
+    square = float(W.square().sum()) / margin**2
+    shift = 0.0 if b is None else float(b.square().sum()) / margin**2
+    # E times sqrt(x), W over x, b over sqrt(x) keep the scores: table x + shift / x + square / x^2 is convex in x
+    high = max((4 * square / table) ** (1 / 3), (2 * shift / table) ** 0.5)
+
+    def slope(x: float) -> float:
+        return table * x**3 - shift * x - 2 * square
+
+    x = brentq(slope, 0.0, 1.001 * high) if square else high / math.sqrt(2)
+    return math.sqrt(table * x + shift / x + square / x**2)
+
+
+def can_hold(g: Graph, embedding) -> bool:
+    """Return whether *any* core W and bias b make ``(E W + b) E^T`` recall every edge with this table, left as it is.
+
+    A linear programme, so the answer is exact: it says what a frozen table can hold, not what training finds.
+
+    Args:
+        g: The graph, at most 100 nodes.
+        embedding: E, ``(n, m)``; the programme has ``m (m + 1)`` unknowns.
+
+    Raises:
+        ValueError: If the table does not fit or the graph is too large.
+
+    Source:
+        Ours.
+
+    Example:
+        >>> from geomem.graphs import cycle
+        >>> can_hold(cycle(5), torch.eye(5)), can_hold(cycle(5), torch.ones(5, 1))
+        (True, False)
+    """
+    _small("The programme", g.n_nodes, 100)
+    E, _, _ = _parts(g, embedding, None, None)
+    E = E / E.abs().max().clamp(min=torch.finfo(E.dtype).tiny)
+    edges = g.adjacency().bool()
+    others = ~edges & ~torch.eye(g.n_nodes, dtype=torch.bool)
+    u, v, w = torch.nonzero(edges[:, :, None] & others[:, None, :]).T
+    if not len(u):
+        return True
+    gap = E[v] - E[w]
+    rows = torch.cat([(E[u][:, :, None] * gap[:, None, :]).flatten(1), gap], dim=1).numpy()
+    found = linprog([0.0] * rows.shape[1], A_ub=-rows, b_ub=[-1.0] * len(rows), bounds=(None, None), method="highs")
+    if found.status not in (0, 2):  # neither solved nor proved to have no solution
+        raise RuntimeError(f"the programme for {g!r} was not decided: {found.message}")
+    return found.status == 0
 
 
 def _feasible_trace(gram: Tensor, edges: Tensor, self_pairs: Tensor) -> float:

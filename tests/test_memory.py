@@ -269,3 +269,128 @@ def test_wrong_arguments_are_refused_by_name():
     ):
         with pytest.raises(kind, match=message):
             call()
+
+
+# What was learned, and what a frozen table can hold
+
+
+@tiny
+def test_a_table_of_independent_rows_holds_any_facts_and_one_column_holds_none(g):
+    generator = torch.Generator().manual_seed(0)
+    assert memory.can_hold(g, torch.randn(g.n_nodes, g.n_nodes, generator=generator))
+    assert not memory.can_hold(g, torch.ones(g.n_nodes, 1)) and not memory.can_hold(g, torch.zeros(g.n_nodes, 3))
+
+
+def test_the_bias_alone_holds_a_star_and_the_table_must_tell_its_leaves_from_the_root():
+    """Of one column: root 1, leaves 0. Each leaf scores the root by b, and the root has no stranger."""
+    table = torch.zeros(6, 1)
+    table[0] = 1
+    assert memory.can_hold(star(5), table)
+    assert not memory.can_hold(gm.path_star(2, 4), torch.randn(7, 1, generator=torch.Generator().manual_seed(1)))
+    assert memory.can_hold(gm.Graph.from_networkx(nx.complete_graph(4)), torch.zeros(4, 1))  # no stranger at all
+
+
+@pytest.mark.parametrize("seed", range(6))
+def test_what_a_table_can_hold_is_what_some_trained_core_reaches(seed):
+    """At widths where both answers occur: a core that recalls everything exists wherever training finds one."""
+    runs = gm.train_ensemble(graph=gm.cycle(7), width=4, lr=0.03, steps=400, init_std=0.5, frozen=True, seeds=[seed])
+    possible = memory.can_hold(gm.cycle(7), runs.embeddings[-1, 0])
+    assert possible or runs.edge_recall[-1, 0] < 1
+
+
+def trained(width=8, seed=0):
+    runs = gm.train_ensemble(graph=gm.cycle(7), width=width, lr=0.03, steps=300, seeds=[seed])
+    final = [runs.parameters[f"core.maps.0.{part}"][0] for part in ("weight", "bias")]
+    return runs, (runs.embeddings[-1, 0], *final)
+
+
+def test_the_scores_of_a_store_are_those_of_the_model():
+    runs, store = trained()
+    assert torch.allclose(memory._scores(*memory._parts(gm.cycle(7), *store)), runs.scores()[0].double(), atol=1e-4)
+
+
+def test_a_stores_norm_is_least_over_all_rescalings_and_does_not_depend_on_them():
+    g, (_, (E, W, b)) = gm.cycle(7), trained()
+    E, W, b = E.double(), W.double(), b.double()
+    scores = memory._scores(E, W, b[None])
+    edges = g.adjacency().bool()
+    others = ~edges & ~torch.eye(7).bool()
+    margin = min(float(scores[u][edges[u]].min() - scores[u][others[u]].max()) for u in range(7))
+    tried = [
+        (x * E.square().sum() + (W.square().sum() / x**2 + b.square().sum() / x) / margin**2).sqrt()
+        for x in torch.logspace(-3, 3, 60001, dtype=torch.float64)
+    ]
+    least = memory.store_norm(g, E, W, b)
+    assert least == pytest.approx(float(min(tried)), rel=1e-6)
+    assert memory.store_norm(g, 3 * E, W / 5, 2 * b / 3 * 9 / 5 / 2) == pytest.approx(least, rel=1e-9)
+
+
+def test_a_stores_norm_in_closed_form():
+    """Identity table and adjacency core: n x + 2 |E| / x^2. Without a core the squares divide by the margin."""
+    for g in (gm.cycle(5), gm.grid(3, 3)):
+        x = (4 * g.n_edges / g.n_nodes) ** (1 / 3)
+        assert memory.store_norm(g, torch.eye(g.n_nodes), g.adjacency()) ** 2 == pytest.approx(
+            g.n_nodes * x + 2 * g.n_edges / x**2)  # fmt: skip
+        incidence = gm.incidence_memory(g).embedding
+        assert memory.store_norm(g, incidence) ** 2 == pytest.approx(2 * g.n_edges)
+        assert memory.store_norm(g, 3 * incidence) ** 2 == pytest.approx(2 * g.n_edges)
+
+
+def test_a_store_that_lacks_an_edge_has_no_norm_and_no_bits():
+    lost = torch.eye(5)
+    assert memory.store_norm(gm.cycle(5), lost) == math.inf
+    assert memory.store_bits(gm.cycle(5), lost) == (math.inf, 0, 0)
+    complete = gm.Graph.from_networkx(nx.complete_graph(3))
+    assert memory.store_norm(complete, torch.eye(3)) == 0.0  # nothing to keep apart
+
+
+def test_a_star_needs_no_core_but_the_bias():
+    table = torch.zeros(4, 1)
+    table[0] = 1
+    assert memory.store_norm(star(3), table, torch.zeros(1, 1), torch.ones(1)) ** 2 == pytest.approx(2.0)
+
+
+@pytest.mark.parametrize("arbitrary", [False, True])
+def test_a_rounded_store_recalls_every_edge_at_the_levels_that_are_counted(arbitrary):
+    g, (_, store) = gm.cycle(7), trained()
+    cost = memory.store_bits(g, *store, arbitrary=arbitrary, tries=1)
+    E, W, b = memory._parts(g, *store)
+    turn = torch.eye(8).double() if arbitrary else torch.linalg.svd(E, full_matrices=False).Vh[: cost.dims].T
+    parts = [E @ turn, turn.T @ W @ turn, b @ turn]
+
+    def recall(levels):
+        written = [memory._quantise(part, levels) for part in parts]
+        return float(gm.edge_recall(memory._scores(*([parts[0], *written[1:]] if arbitrary else written)), g))
+
+    entries = sum(part.numel() for part in parts[1 if arbitrary else 0 :])
+    assert cost.bits == pytest.approx(entries * math.log2(cost.levels)) and cost.dims == turn.shape[1]
+    assert recall(cost.levels) == 1 and all(recall(levels) < 1 for levels in range(2, cost.levels))
+
+
+def test_more_turns_and_more_levels_never_cost_bits():
+    g, (_, store) = gm.cycle(7), trained()
+    assert memory.store_bits(g, *store, tries=6).bits <= memory.store_bits(g, *store, tries=1).bits
+    assert memory.store_bits(g, *store).bits <= memory.store_bits(g, *store, max_levels=4).bits
+
+
+def test_a_part_of_zeros_is_rounded_to_zeros():
+    assert torch.equal(memory._quantise(torch.zeros(2, 3), 4), torch.zeros(2, 3))
+
+
+def test_parts_that_do_not_fit_are_refused_by_name():
+    g, table = gm.cycle(5), torch.eye(5)
+    for call in (memory.store_bits, memory.store_norm):
+        with pytest.raises(ValueError, match=r"core must have shape \(5, 5\).*got \(4, 4\)"):
+            call(g, table, torch.eye(4))
+        with pytest.raises(ValueError, match=r"bias must have shape \(5,\).*got \(4,\)"):
+            call(g, table, torch.eye(5), torch.ones(4))
+        with pytest.raises(ValueError, match="core must be given where there is a bias"):
+            call(g, table, None, torch.ones(5))
+        with pytest.raises(ValueError, match="embedding must be one table"):
+            call(g, table[None])
+    with pytest.raises(ValueError, match="arbitrary must be False for a store without a core"):
+        memory.store_bits(g, table, arbitrary=True)
+    with pytest.raises(ValueError, match="max_levels must be"):
+        memory.store_bits(g, table, max_levels=1)
+    with pytest.raises(ValueError, match="at most 100 nodes, got 101"):
+        memory.can_hold(gm.cycle(101), torch.ones(101, 1))

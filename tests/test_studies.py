@@ -12,6 +12,8 @@ LIVE = {
     "live_full_path": ("full_path", ("answer_accuracy",), "transformer"),
     "live_first_hop": ("first_hop", ("answer_accuracy",), "transformer"),
     "live_map_first_hop": ("map", ("test", "answer_accuracy"), "learned"),
+    "live_steps_frozen": ("steps", ("path_star", "frozen", "loss", 2, 1), ""),
+    "live_steps_learned": ("steps", ("path_star", "learned", "loss", 2, 1), ""),
 }
 
 
