@@ -12,6 +12,7 @@ LIVE = {
     "live_full_path": ("full_path", ("answer_accuracy",), "transformer"),
     "live_first_hop": ("first_hop", ("answer_accuracy",), "transformer"),
     "live_map_first_hop": ("map", ("test", "answer_accuracy"), "learned"),
+    "live_rewired": ("spectrum", ("path_star", "transformer", "fiedler_energy"), "rewired"),
 }
 
 
