@@ -105,7 +105,7 @@ def test_seed_shuffles_the_numbering_but_the_graph_stays_isomorphic():
     assert len({gm.path_star(4, 5, seed=s).root for s in range(20)}) > 5  # the root moves too
 
 
-@pytest.mark.parametrize("g", [*TINY, gm.path_star(60, 5)], ids=repr)
+@pytest.mark.parametrize("g", [*TINY, gm.path_star(60, 5), gm.named_graph("les_miserables")], ids=repr)
 @pytest.mark.parametrize("seed", [0, 1, 2])
 def test_rewiring_keeps_nodes_and_degrees_and_little_else(g, seed):
     other = gm.graphs.rewired(g, seed=seed)
