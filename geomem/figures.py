@@ -13,6 +13,7 @@ from torch import Tensor
 
 from .graphs import Graph
 from .records import load_study, mean_sd, spread
+from .spectral import EIGENVALUE_TOL, Spectrum
 
 COLORS = {
     "associative": "#7a7a7a",
@@ -250,6 +251,33 @@ def cumulative(curves: Mapping[str, Tensor], ax: Axes, *, dims: int | None = Non
     ax.set_xlabel("non-trivial dimensions", fontsize=9)
     if ax.get_subplotspec().is_first_col():
         ax.set_ylabel("share of energy", fontsize=9)
+    return ax
+
+
+def by_eigenspace(E: Tensor, spectrum: Spectrum, ax: Axes, *, color: str = INK) -> Axes:
+    """Draw the non-trivial energy of every eigenspace as a bar of its multiplicity's width: its area is the share.
+
+    The slowest is at the left, negative eigenvalues are hatched, a line spans the 10th to 90th percentile over seeds (below
+    ten seeds all of them), and the dotted line is chance.
+
+    Args:
+        E: Embeddings, one a seed, ``(S, n, m)``.
+        spectrum: Of the graph they are measured against.
+        ax: Where to draw.
+        color: Of the bars.
+    """
+    kept = ~spectrum.trivial
+    energy, width = spectrum.energy(E)[:, kept], spectrum.multiplicities[kept]
+    height = (energy / energy.sum(1, keepdim=True) / width).numpy()
+    dims, left = int(width.sum()), (width.cumsum(0) - width).numpy()
+    bars = ax.bar(left, height.mean(0), width.numpy(), align="edge", color=color, edgecolor="white", linewidth=0.8)
+    for bar, value in zip(bars, spectrum.values[kept].tolist(), strict=True):
+        if value < -EIGENVALUE_TOL:
+            bar.set(hatch="////", alpha=0.6)
+    low, high = (0, 100) if len(height) < 10 else (10, 90)
+    ax.vlines(left + width.numpy() / 2, *np.percentile(height, [low, high], axis=0), color=INK, linewidth=1)
+    ax.axhline(1 / dims, color=INK, linestyle=":", linewidth=1)
+    ax.set_xlim(0, dims)
     return ax
 
 

@@ -10,7 +10,7 @@ import pytest
 from tools import book, pages
 
 # The criteria as they were fixed. Whoever changes one says why in CHANGELOG.md, and then here.
-FIXED = "b0aee1c5bef6fd8f"
+FIXED = "252d1ab547bd8a2b"
 RECORDED = [(path.stem, *pages.recorded(path)) for path in book.chapters()]
 
 

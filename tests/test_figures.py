@@ -113,6 +113,26 @@ def test_curves_start_where_they_should(ax):
     assert other.lines[0].get_ydata().tolist() == [0.0, 0.5, 1.0]
 
 
+def test_eigenspaces_are_bars_whose_area_is_the_share_of_energy(ax):
+    g = gm.cycle(5)
+    spectrum = gm.Spectrum(g)
+    E = torch.cat([2 * spectrum.bases[1], spectrum.bases[2], 9 * spectrum.bases[0]], dim=1)
+    figures.by_eigenspace(torch.stack([E, E]), spectrum, ax, color="red")
+    slow, fast = ax.patches
+    assert [bar.get_width() for bar in (slow, fast)] == [2, 2] and [bar.get_x() for bar in (slow, fast)] == [0, 2]
+    assert [bar.get_height() * 2 for bar in (slow, fast)] == pytest.approx([0.8, 0.2])
+    assert (slow.get_hatch(), fast.get_hatch()) == (None, "////")
+    assert ax.lines[0].get_ydata() == pytest.approx([1 / 4, 1 / 4])
+
+
+def test_eigenspace_bars_carry_the_spread_over_seeds(ax):
+    spectrum = gm.Spectrum(gm.cycle(5))
+    E = torch.stack([spectrum.bases[1], spectrum.bases[2]])
+    figures.by_eigenspace(E, spectrum, ax)
+    first, second = ax.collections[0].get_segments()
+    assert first.flatten() == pytest.approx([1, 0, 1, 0.5]) and second.flatten() == pytest.approx([3, 0, 3, 0.5])
+
+
 def test_table_is_markdown_with_rounded_numbers():
     assert figures.table([["star", 1.23456, 7]], ["graph", "bits", "m"]).splitlines() == [
         "| graph | bits | m |",

@@ -110,6 +110,35 @@ def test_seed_shuffles_the_numbering_but_the_graph_stays_isomorphic():
     assert len({gm.path_star(4, 5, seed=s).root for s in range(20)}) > 5  # the root moves too
 
 
+@pytest.mark.parametrize("g", [*TINY, gm.path_star(60, 5), gm.named_graph("les_miserables")], ids=repr)
+@pytest.mark.parametrize("seed", [0, 1, 2])
+def test_rewiring_keeps_nodes_and_degrees_and_little_else(g, seed):
+    other = gm.graphs.rewired(g, seed=seed)
+    assert other.labels == g.labels and torch.equal(other.degrees, g.degrees)  # Graph itself refuses loops and repeats
+    assert len(pairs_of(other) & pairs_of(g)) <= g.n_edges / 2 < other.n_edges == g.n_edges
+    assert other.root is None and not other.paths.numel() and other.name == f"{g.name}, rewired"
+
+
+def test_rewiring_depends_on_its_seed_only_and_leaves_the_graph_alone():
+    g = gm.grid(4, 4)
+    before = g.edges.clone()
+    a, again, b = (gm.graphs.rewired(g, seed=s) for s in (1, 1, 2))
+    assert torch.equal(a.edges, again.edges) and pairs_of(a) != pairs_of(b)
+    assert torch.equal(g.edges, before)
+
+
+def test_rewiring_never_returns_the_same_edges():
+    chain = gm.Graph(n_nodes=4, edges=[(0, 1), (1, 2), (2, 3)])  # few chains have these degrees: chance often comes back
+    others = [gm.graphs.rewired(chain, seed=s) for s in range(40)]
+    assert all(pairs_of(other) != pairs_of(chain) for other in others)
+
+
+def test_more_exchanges_forget_more_of_a_large_graph():
+    ring = gm.cycle(400)
+    kept = [len(pairs_of(gm.graphs.rewired(ring, seed=0, swaps=k)) & pairs_of(ring)) for k in (1, 10)]
+    assert kept[0] > 20 and kept[1] < 15  # chance is 2 of 400
+
+
 def test_from_networkx_keeps_names_and_ignores_weights():
     G = nx.Graph(name="trio")
     G.add_weighted_edges_from([("x", "y", 0.1), ("y", NASTY[2], 9.0)])
@@ -227,6 +256,11 @@ BAD_GRAPHS = {
     "labels": (ValueError, "labels must be 2", lambda: gm.Graph(n_nodes=2, edges=[(0, 1)], labels=("a",))),
     "directions": (ValueError, "did you mean 'both'", lambda: gm.cycle(3).directed_edges(directions="bothh")),
     "no root": (ValueError, "has no root", lambda: gm.cycle(3).first_hops),
+    "rewired star": (ValueError, "got .*path-star.*another null", lambda: gm.graphs.rewired(gm.path_star(4, 2), seed=0)),
+    "rewired triangle": (ValueError, "edges that can exchange ends", lambda: gm.graphs.rewired(gm.cycle(3), seed=0)),
+    "swaps": (ValueError, "swaps must be at least 1, got 0", lambda: gm.graphs.rewired(gm.cycle(9), seed=0, swaps=0)),
+    "rewiring seed": (TypeError, "seed must be an integer", lambda: gm.graphs.rewired(gm.cycle(9), seed=None)),
+    "rewired edges": (TypeError, "graph must be a geomem.Graph", lambda: gm.graphs.rewired([(0, 1)], seed=0)),
 }
 
 
