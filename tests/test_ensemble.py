@@ -184,13 +184,13 @@ def chunk_sizes(monkeypatch, **asked):
 def test_memory_and_workers_set_the_size_of_a_chunk(monkeypatch):
     assert chunk_sizes(monkeypatch) == [12]
     assert chunk_sizes(monkeypatch, workers=5) == [3, 3, 3, 3]
-    small = chunk_sizes(monkeypatch, memory=0.0002)
+    small = chunk_sizes(monkeypatch, memory=6e-05)
     assert sum(small) == 12 and 1 < len(small) <= 12
-    assert max(chunk_sizes(monkeypatch, memory=0.0002, workers=2)) <= max(small) / 2
-    assert max(chunk_sizes(monkeypatch, memory=0.0002, precision="float64")) < max(small)
+    assert max(chunk_sizes(monkeypatch, memory=6e-05, workers=2)) <= max(small) / 2
+    assert max(chunk_sizes(monkeypatch, memory=6e-05, precision="float64")) < max(small)
     for more in ({"core": "transformer"}, {"seeds": range(400)}, {"snapshots": range(100), "steps": 100}):
-        with pytest.raises(ValueError, match=r"memory must hold the runs and one member .* GiB, got 0.0002. Raise it, keep"):
-            gm.train_ensemble(**dict(graph=gm.cycle(6), width=8, steps=1, seeds=range(12), memory=0.0002) | more)
+        with pytest.raises(ValueError, match=r"memory must hold the runs and one member .* GiB, got 6e-05. Raise it, keep"):
+            gm.train_ensemble(**dict(graph=gm.cycle(6), width=8, steps=1, seeds=range(12), memory=6e-05) | more)
 
 
 def test_one_bar_counts_the_steps_of_all_chunks(monkeypatch, capsys):

@@ -17,15 +17,21 @@ STEPS, WIDTH = 500, 32
 SERIES = [0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1.0]
 GRIDS = {  # the maps; KNOBS in this order, lr slowest
     "linear": {"lr": SERIES, "weight_decay": [0.0, 0.1, 1.0], "init_std": SERIES[2:]},
-    "transformer": {"lr": SERIES[:6], "weight_decay": [0.0, 1.0], "init_std": SERIES[4:]},
+    "transformer": {"lr": SERIES[:6], "weight_decay": [0.0], "init_std": SERIES[4:]},
 }
 SLICES = {
-    "lr": SERIES,
-    "weight_decay": [0.0, *SERIES[3:], 2.0, 5.0],
-    "init_std": [*SERIES, 2.0],
-    "dropout": [k / 10 for k in range(10)],
+    "linear": {
+        "lr": SERIES,
+        "weight_decay": [0.0, *SERIES[3:], 2.0, 5.0],
+        "init_std": [*SERIES, 2.0],
+        "dropout": [k / 10 for k in range(10)],
+    },
+    "transformer": {
+        "weight_decay": [0.0, 0.01, 0.1, 0.5, 1.0, 5.0],
+        "dropout": [k / 5 for k in range(5)],
+    },  # the map holds the others
 }
-WIDTHS = {"linear": [8, 16, 32, 64, 128], "transformer": [8, 16, 32, 64]}
+WIDTHS = {"linear": [8, 16, 32, 64, 128], "transformer": []}
 
 
 def main() -> None:
@@ -43,7 +49,7 @@ def main() -> None:
         result = {"cells": wide(g, options.seed, **settings)}
     else:
         settings = {"core": options.core, "graph": options.graph, "steps": STEPS, "width": WIDTH, "base": BASE}
-        settings |= {"grid": GRIDS[options.core], "slices": SLICES, "widths": WIDTHS[options.core]}
+        settings |= {"grid": GRIDS[options.core], "slices": SLICES[options.core], "widths": WIDTHS[options.core]}
         result = phase(g, options.core, options.seed)
     options.out.write_text(json.dumps({"settings": settings} | rounded(result)), encoding="utf8")
 
@@ -53,10 +59,10 @@ def phase(g, core, seed) -> dict:
     shared = dict(core=core, graph=g, steps=STEPS, seeds=[seed])
     cells = measured(gm.train_ensemble(width=WIDTH, **BASE | GRIDS[core], **shared), g)
     slices = {}
-    for knob, values in SLICES.items():
+    for knob, values in SLICES[core].items():
         slices[knob] = measured(gm.train_ensemble(width=WIDTH, **BASE | {knob: values}, **shared), g)
     each = [measured(gm.train_ensemble(width=width, **BASE, **shared), g) for width in WIDTHS[core]]
-    slices["width"] = {name: [value for part in each for value in part[name]] for name in each[0]}
+    slices["width"] = {name: [value for part in each for value in part[name]] for name in cells}
     drawn = ("edge_recall", "order", "energy")  # of the slices
     return {"cells": cells, "slices": {knob: {name: part[name] for name in drawn} for knob, part in slices.items()}}
 
