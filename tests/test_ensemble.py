@@ -158,7 +158,9 @@ def test_chunks_give_the_same_numbers(core, monkeypatch):
 
 
 def same(a, b):
-    return all(torch.equal(getattr(a, name), getattr(b, name)) for name in ("embeddings", "loss", "edge_recall", "final_scores"))
+    return all(
+        torch.equal(getattr(a, name), getattr(b, name)) for name in ("embeddings", "loss", "edge_recall", "final_scores")
+    )
 
 
 @pytest.mark.parametrize("core", ["identity", "linear", "transformer"])
