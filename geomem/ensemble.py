@@ -97,7 +97,8 @@ def train_ensemble(
     listed knobs times the seeds, seeds fastest. A member's start values and dropout draws depend on its seed only, so
     members that differ in a knob share them, and a member trained alone ends at the same numbers.
 
-    Members train in chunks. Neither ``memory`` nor ``workers`` changes a number.
+    Members train in chunks. At widths that are multiples of 16 neither ``memory`` nor ``workers`` nor the other members
+    change a bit of a member; at other widths, and for mamba, they may change the last ones (other kernels for other shapes).
 
     Since the loss needs a node's answers once, the model reads n rows, not one an edge: ``u`` for cores that read one
     token, ``[EDGE] u`` for the others. One dropout draw serves all edges of a node.
@@ -177,7 +178,7 @@ def train_ensemble(
             recall = recall.masked_fill(~scores.isfinite().all(-1).all(-1), torch.nan)  # diverged: recalls nothing
             return parts[0], parts[1], recall, scores[-1:].clone(), parts[3]
 
-        parts = list(pool.map(trained, chunks))
+        parts = list((pool.map if workers > 1 else map)(trained, chunks))  # in this thread, Ctrl-C stops at once
     embeddings, loss, recall, scores = (torch.cat([part[k] for part in parts], dim=1) for k in range(4))
     parameters = {name: torch.cat([part[4][name] for part in parts]) for name in parts[0][4]}
     knobs = {name: torch.tensor([member[name] for member in members], dtype=torch.float64) for name in KNOBS}
@@ -209,14 +210,15 @@ def _chunks(members, template, tokens, n_kept: int, width_of_float: int, memory:
     saved = {}  # what autograd keeps of one member's forward pass
 
     def keep(tensor):
-        saved[tensor.data_ptr()] = tensor.numel()
+        saved[tensor.data_ptr()] = tensor  # itself, so that no address is used twice
         return tensor
 
     with torch.autograd.graph.saved_tensors_hooks(keep, lambda tensor: tensor):
-        scores = template(tokens, last=1)  # alive till here: no two addresses are the same
+        template(tokens, last=1)
     n, size = len(tokens), sum(p.numel() for p in template.parameters())
-    held = n_kept * n * (template.embedding.shape[1] + n) + size  # snapshots, their scores, final parameters
-    trains = 4 * size + 2 * sum(saved.values()) + scores.numel()  # twice: the backward pass makes as much again
+    held = n_kept * n * template.embedding.shape[1] + n * n + size  # snapshots, final scores and parameters
+    activations = 2 * sum(t.numel() for t in saved.values())  # twice: the backward pass makes as much again
+    trains = 4 * size + activations + 8 * n_kept * n * n  # eight: recall of every snapshot sorts in float64
     room = memory * 2**30 / width_of_float - 2 * held * len(members)  # twice: results of chunks are joined
     if room < trains * workers:
         needed = width_of_float * (2 * held * len(members) + trains * workers) / 2**30

@@ -163,13 +163,13 @@ def same(a, b):
     )
 
 
-@pytest.mark.parametrize("core", ["identity", "linear", "transformer"])
-def test_neither_chunks_nor_workers_change_a_bit(core, monkeypatch):
-    asked = dict(core=core, graph=gm.cycle(7), **QUICK | {"width": 16, "weight_decay": [0.0, 0.1], "dropout": [0.0, 0.2]})
+@pytest.mark.parametrize("core, width", [("identity", 16), ("linear", 16), ("transformer", 16), ("linear", 5)])
+def test_neither_chunks_nor_workers_change_a_bit(core, width, monkeypatch):
+    asked = dict(core=core, graph=gm.cycle(7), **QUICK | {"width": width, "weight_decay": [0.0, 0.1], "dropout": [0.0, 0.2]})
     whole = gm.train_ensemble(**asked, snapshots=(0, 5))
     assert same(gm.train_ensemble(**asked, snapshots=(0, 5), workers=3), whole)
     size = 16 * sum(p.numel() for p in whole.model(0).parameters())
-    for members, workers in ((1, 1), (3, 2), (5, 1)):
+    for members, workers in ((2, 1), (3, 2), (5, 1), (1, 1))[: 4 if width == 16 else 3]:
         monkeypatch.setattr(ensemble, "CHUNK_BYTES", members * size)
         parts = gm.train_ensemble(**asked, snapshots=(0, 5), workers=workers)
         assert same(parts, whole)
