@@ -70,6 +70,21 @@ def members(repeats: int) -> None:
     print(f"{'':<46} {share:8.1%} of the memory bound ({traffic / 1e6:.0f} MB a step)")
 
 
+def thousand(repeats: int) -> None:
+    """Time 1,000 linear members for 1,000 steps, two chunks side by side, against one member."""
+    shared = dict(graph=CYCLE, width=32, steps=1000)
+    ratios, both, cpu = [], [], []
+    for _ in range(repeats):
+        one = seconds(lambda: gm.train_ensemble(seeds=[0], **shared))
+        before = time.process_time()
+        both.append(seconds(lambda: gm.train_ensemble(seeds=range(1000), workers=2, **shared)))
+        cpu.append(time.process_time() - before)
+        ratios.append(both[-1] / one)
+    report("1,000 members, 1,000 steps, two workers, times one", ratios, "")
+    says = f"seconds; at most 25 wanted ({statistics.median(cpu):.0f} s of processor time)"
+    report("1,000 members, 1,000 steps, two workers", both, says)
+
+
 def wide(repeats: int) -> None:
     """Time a step of ten members of width 512 against the bytes that it must move."""
     parameters = 10 * (19 * 512 + 512 * 512 + 512)
@@ -85,7 +100,7 @@ def main() -> None:
     parser.add_argument("--threads", type=int, default=1, help="threads of torch")
     options = parser.parse_args()
     torch.set_num_threads(options.threads)
-    for benchmark in (flow, members, wide):
+    for benchmark in (flow, members, thousand, wide):
         benchmark(options.repeats)
 
 

@@ -3,9 +3,11 @@
 import itertools
 import math
 from collections.abc import Iterable, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor
 from torch.func import functional_call, stack_module_state, vmap
 
@@ -24,7 +26,9 @@ SCHEDULES = {
 PRECISIONS = ("float32", "float64", "bf16")
 BETAS, EPS = (0.9, 0.999), 1e-8
 CHUNK_BYTES = 64 * 2**20
-"""Parameters, gradients and two moments of members trained together stay below this: larger chunks leave the cache."""
+"""Parameters, gradients and two moments of members trained together stay below this: larger chunks are no faster."""
+LANES = 32
+"""AdamW's vectors never straddle two members, so a member's numbers do not depend on its company."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -82,6 +86,9 @@ def train_ensemble(
     snapshots: Sequence[int] = (0,),
     precision: str = "float32",
     device: str = "cpu",
+    memory: float = 1.0,
+    workers: int = 1,
+    progress: bool = False,
 ) -> Runs:
     """Train many tiny models on the edges of one graph at once, full batch.
 
@@ -89,6 +96,9 @@ def train_ensemble(
     eps 1e-8; decay acts on all trained parameters; "cosine" decays the rate to a tenth. The batch is the grid of the
     listed knobs times the seeds, seeds fastest. A member's start values and dropout draws depend on its seed only, so
     members that differ in a knob share them, and a member trained alone ends at the same numbers.
+
+    Members train in chunks. At widths that are multiples of 16 neither ``memory`` nor ``workers`` nor the other members
+    change a bit of a member; at other widths, and for mamba, they may change the last ones (other kernels for other shapes).
 
     Since the loss needs a node's answers once, the model reads n rows, not one an edge: ``u`` for cores that read one
     token, ``[EDGE] u`` for the others. One dropout draw serves all edges of a node.
@@ -114,13 +124,17 @@ def train_ensemble(
         snapshots: Steps at which to keep embeddings, loss and recall; the last step is always kept.
         precision: "float32", "float64", or "bf16" (autocast over float32 parameters).
         device: "cpu", "cuda" or "auto".
+        memory: GiB for the runs and for the chunks in training, as counted: parameters, gradients, two moments, activations.
+        workers: Chunks that train side by side, at least 1; on two cores two, each with ``torch.set_num_threads(1)``.
+        progress: Show a bar of the steps of all chunks.
 
     Returns:
         The runs, on the CPU.
 
     Raises:
         TypeError: If an argument has the wrong type.
-        ValueError: If an argument is out of range or unknown, or nothing is left to train.
+        ValueError: If an argument is out of range or unknown, nothing is left to train, or memory does not hold the runs and
+            one member in training a worker.
 
     Source:
         Paper, tiny runs (AdamW, lr 0.01, cosine to a tenth, init std 0.02); the batch of knobs is ours.
@@ -133,6 +147,9 @@ def train_ensemble(
     """
     require_graph(graph)
     steps = _checks.integer("steps", steps, least=1)
+    memory = _checks.real("memory", memory, above=0)
+    workers = _checks.integer("workers", workers, least=1)
+    _checks.boolean("progress", progress)
     kept = _checks.snapshots_of(snapshots, steps)
     _checks.one_of("schedule", schedule, SCHEDULES)
     _checks.one_of("precision", precision, PRECISIONS)
@@ -148,16 +165,22 @@ def train_ensemble(
     if template.core.sequential:
         tokens = torch.cat([torch.full_like(tokens, Vocabulary(graph.n_nodes).EDGE), tokens], dim=1)
     targets = graph.targets(directions=directions, self_edges=self_edges)
-    size = 16 * sum(p.numel() for p in template.parameters())
-    chunk = max(1, CHUNK_BYTES // size)
-    parts = [
-        _train_chunk(settings, members[a : a + chunk], tokens, targets, steps, SCHEDULES[schedule], kept, precision, device)
-        for a in range(0, len(members), chunk)
-    ]
-    embeddings, loss, scores = (torch.cat([part[k] for part in parts], dim=1) for k in (0, 1, 2))
-    parameters = {name: torch.cat([part[3][name] for part in parts]) for name in parts[0][3]}
-    recall = edge_recall(scores.nan_to_num(), graph, self_edges=self_edges, directions=directions)
-    recall = recall.masked_fill(~scores.isfinite().all(-1).all(-1), torch.nan)  # a diverged member recalls nothing
+    chunks = _chunks(members, template, tokens, len(kept), 8 if precision == "float64" else 4, memory, workers)
+    facts = dict(self_edges=self_edges, directions=directions)
+    from tqdm.auto import tqdm  # slow to import, and a notebook's where there is one
+
+    with tqdm(total=steps * len(chunks), disable=not progress, unit="step") as bar, ThreadPoolExecutor(workers) as pool:
+
+        def trained(chunk):
+            parts = _train_chunk(settings, chunk, tokens, targets, steps, SCHEDULES[schedule], kept, precision, device, bar)
+            scores = parts[2]
+            recall = edge_recall(scores.nan_to_num(), graph, **facts)
+            recall = recall.masked_fill(~scores.isfinite().all(-1).all(-1), torch.nan)  # diverged: recalls nothing
+            return parts[0], parts[1], recall, scores[-1:].clone(), parts[3]
+
+        parts = list((pool.map if workers > 1 else map)(trained, chunks))  # in this thread, Ctrl-C stops at once
+    embeddings, loss, recall, scores = (torch.cat([part[k] for part in parts], dim=1) for k in range(4))
+    parameters = {name: torch.cat([part[4][name] for part in parts]) for name in parts[0][4]}
     knobs = {name: torch.tensor([member[name] for member in members], dtype=torch.float64) for name in KNOBS}
     knobs["seed"] = torch.tensor([member["seed"] for member in members])
     return Runs(torch.tensor(kept), embeddings, loss, recall, knobs, scores[-1], parameters, settings)
@@ -182,7 +205,31 @@ def _members(lr, weight_decay, init_std, dropout, seeds) -> list[dict]:
     return [dict(zip((*KNOBS, "seed"), values, strict=True)) for values in itertools.product(*axes)]
 
 
-def _train_chunk(settings, members, tokens, targets, steps, schedule, kept, precision, device):
+def _chunks(members, template, tokens, n_kept: int, width_of_float: int, memory: float, workers: int) -> list[list[dict]]:
+    """Split the members so that the runs, and as many chunks as there are workers, fit into ``memory`` GiB."""
+    saved = {}  # what autograd keeps of one member's forward pass
+
+    def keep(tensor):
+        saved[tensor.data_ptr()] = tensor  # itself, so that no address is used twice
+        return tensor
+
+    with torch.autograd.graph.saved_tensors_hooks(keep, lambda tensor: tensor):
+        template(tokens, last=1)
+    n, size = len(tokens), sum(p.numel() for p in template.parameters())
+    held = n_kept * n * template.embedding.shape[1] + n * n + size  # snapshots, final scores and parameters
+    activations = 2 * sum(t.numel() for t in saved.values())  # twice: the backward pass makes as much again
+    trains = 4 * size + activations + 8 * n_kept * n * n  # eight: recall of every snapshot sorts in float64
+    room = memory * 2**30 / width_of_float - 2 * held * len(members)  # twice: results of chunks are joined
+    if room < trains * workers:
+        needed = width_of_float * (2 * held * len(members) + trains * workers) / 2**30
+        raise ValueError(f"memory must hold the runs and one member in training a worker, {needed:.2g} GiB, got {memory:g}. "
+                         "Raise it, keep fewer snapshots, or train fewer members at a time.")  # fmt: skip
+    most = min(room // (trains * workers), CHUNK_BYTES // (4 * width_of_float * size), -(-len(members) // workers))
+    size = max(1, int(most))
+    return [members[a : a + size] for a in range(0, len(members), size)]
+
+
+def _train_chunk(settings, members, tokens, targets, steps, schedule, kept, precision, device, bar):
     """Train these members together; return snapshots of embeddings, loss and scores, and the final parameters."""
     dtype = torch.float64 if precision == "float64" else torch.float32
     models = [SequenceModel(**settings, init_std=member["init_std"], seed=member["seed"]) for member in members]
@@ -191,7 +238,7 @@ def _train_chunk(settings, members, tokens, targets, steps, schedule, kept, prec
             module.kernel = plain_attention  # vmap has no rule for the fused kernel
     trained = {name for name, p in models[0].named_parameters() if p.requires_grad}
     parameters, _ = stack_module_state(models)
-    parameters = {k: v.detach().to(device, dtype).requires_grad_(k in trained) for k, v in parameters.items()}
+    parameters = {k: _padded(v.detach().to(device, dtype)).requires_grad_(k in trained) for k, v in parameters.items()}
     rates = torch.tensor([m["dropout"] for m in members], dtype=dtype, device=device)
     noise = _noise(models[0], members, tokens, device, dtype) if rates.any() else itertools.repeat(None)
     n = len(targets)
@@ -213,11 +260,14 @@ def _train_chunk(settings, members, tokens, targets, steps, schedule, kept, prec
         for step in range(first, last):
             loss = _loss(all_scores(next(noise)), targets).sum()  # members are independent: their gradients do not mix
             _adamw_step(optimizer, torch.autograd.grad(loss, moving), schedule(step / max(steps - 1, 1)))
+            if not bar.disable:
+                with bar.get_lock():
+                    bar.update()
         with torch.no_grad():
             now = all_scores()
             table = parameters["embedding"].detach()[:, :n].clone()
             snapshots.append((table.cpu(), _loss(now, targets).cpu(), now.cpu()))
-    final = {name: p.detach().cpu() for name, p in parameters.items()}
+    final = {name: p.detach().cpu().contiguous() for name, p in parameters.items()}
     return (*(torch.stack(part) for part in zip(*snapshots, strict=True)), final)
 
 
@@ -240,6 +290,17 @@ def _second_stream(seed: int) -> torch.Generator:
     return torch.Generator().manual_seed(int(torch.randint(2**32, (), generator=first)))
 
 
+def _padded(stack: Tensor) -> Tensor:
+    """Return the same stack with every member's entries beginning at a multiple of LANES in memory, zeros between."""
+    rows = stack.flatten(1)
+    return F.pad(rows, (0, -rows.shape[1] % LANES))[:, : rows.shape[1]].unflatten(1, stack.shape[1:])
+
+
+def _rows(stack: Tensor) -> Tensor:
+    """Return a padded stack's memory, one row a member, padding included."""
+    return stack.detach().as_strided((len(stack), stack.stride(0)), (stack.stride(0), 1))
+
+
 def _adamw(parameters: list[Tensor], members: list[dict]) -> torch.optim.AdamW:
     """Return torch's fused AdamW with one parameter group for each run of members of equal rate and decay.
 
@@ -248,7 +309,7 @@ def _adamw(parameters: list[Tensor], members: list[dict]) -> torch.optim.AdamW:
     groups, start = [], 0
     for (lr, decay), same in itertools.groupby(members, key=lambda member: (member["lr"], member["weight_decay"])):
         stop = start + len(list(same))
-        slices = [p.detach()[start:stop] for p in parameters]
+        slices = [_rows(p)[start:stop] for p in parameters]
         groups.append({"params": slices, "lr": lr, "initial_lr": lr, "weight_decay": decay, "members": slice(start, stop)})
         start = stop
     return torch.optim.AdamW(groups, betas=BETAS, eps=EPS, fused=True)
@@ -256,8 +317,10 @@ def _adamw(parameters: list[Tensor], members: list[dict]) -> torch.optim.AdamW:
 
 def _adamw_step(optimizer: torch.optim.AdamW, gradients: Sequence[Tensor], factor: float) -> None:
     """Take one step with every group's own rate times ``factor``."""
+    gradients = [gradient.flatten(1) for gradient in gradients]
     for group in optimizer.param_groups:
         group["lr"] = group["initial_lr"] * factor
         for p, gradient in zip(group["params"], gradients, strict=True):
-            p.grad = gradient[group["members"]].contiguous()  # the fused kernel reads memory as if it were
+            gradient = gradient[group["members"]].contiguous()  # the fused kernel reads memory as if it were
+            p.grad = F.pad(gradient, (0, p.shape[1] - gradient.shape[1])) if gradient.shape != p.shape else gradient
     optimizer.step()

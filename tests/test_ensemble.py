@@ -158,6 +158,53 @@ def test_chunks_give_the_same_numbers(core, monkeypatch):
     assert sizes == [1] * 8 + [3, 3, 2]
 
 
+def same(a, b):
+    return all(
+        torch.equal(getattr(a, name), getattr(b, name)) for name in ("embeddings", "loss", "edge_recall", "final_scores")
+    )
+
+
+@pytest.mark.parametrize("core, width", [("identity", 16), ("linear", 16), ("transformer", 16), ("linear", 5)])
+def test_neither_chunks_nor_workers_change_a_bit(core, width, monkeypatch):
+    asked = dict(core=core, graph=gm.cycle(7), **QUICK | {"width": width, "weight_decay": [0.0, 0.1], "dropout": [0.0, 0.2]})
+    whole = gm.train_ensemble(**asked, snapshots=(0, 5))
+    assert same(gm.train_ensemble(**asked, snapshots=(0, 5), workers=3), whole)
+    size = 16 * sum(p.numel() for p in whole.model(0).parameters())
+    for members, workers in ((2, 1), (3, 2), (5, 1), (1, 1))[: 4 if width == 16 else 3]:
+        monkeypatch.setattr(ensemble, "CHUNK_BYTES", members * size)
+        parts = gm.train_ensemble(**asked, snapshots=(0, 5), workers=workers)
+        assert same(parts, whole)
+        assert all(torch.equal(parts.parameters[name], stack) for name, stack in whole.parameters.items())
+
+
+def chunk_sizes(monkeypatch, **asked):
+    sizes, chunks = [], ensemble._chunks
+    monkeypatch.setattr(ensemble, "_chunks", lambda *a: (chunks(*a), sizes.extend(map(len, chunks(*a))))[0])
+    gm.train_ensemble(graph=gm.cycle(6), width=8, steps=1, seeds=range(12), snapshots=(), **asked)
+    return sizes
+
+
+def test_memory_and_workers_set_the_size_of_a_chunk(monkeypatch):
+    assert chunk_sizes(monkeypatch) == [12]
+    assert chunk_sizes(monkeypatch, workers=5) == [3, 3, 3, 3]
+    small = chunk_sizes(monkeypatch, memory=6e-05)
+    assert sum(small) == 12 and 1 < len(small) <= 12
+    assert max(chunk_sizes(monkeypatch, memory=6e-05, workers=2)) <= max(small) / 2
+    assert max(chunk_sizes(monkeypatch, memory=6e-05, precision="float64")) < max(small)
+    for more in ({"core": "transformer"}, {"seeds": range(400)}, {"snapshots": range(100), "steps": 100}):
+        with pytest.raises(ValueError, match=r"memory must hold the runs and one member .* GiB, got 6e-05. Raise it, keep"):
+            gm.train_ensemble(**dict(graph=gm.cycle(6), width=8, steps=1, seeds=range(12), memory=6e-05) | more)
+
+
+def test_one_bar_counts_the_steps_of_all_chunks(monkeypatch, capsys):
+    asked = dict(graph=gm.cycle(5), width=2, steps=7, seeds=range(4))
+    gm.train_ensemble(**asked)
+    assert capsys.readouterr().err == ""
+    gm.train_ensemble(**asked, progress=True, workers=2)
+    shown = capsys.readouterr().err
+    assert "14/14" in shown and "100%" in shown
+
+
 TABLES = list(itertools.product(CORES, (True, False), (True, False)))
 
 
@@ -267,6 +314,9 @@ def test_wrong_arguments_are_refused_by_name():
         (ValueError, "device must be one of", {"device": "gpu0"}),
         (ValueError, "frozen must leave something to train", {"core": "identity", "frozen": True}),
         (TypeError, "graph must be", {"graph": "cycle"}),
+        (ValueError, "memory must be finite and greater than 0, got 0", {"memory": 0}),
+        (ValueError, "workers must be at least 1, got 0", {"workers": 0}),
+        (TypeError, "progress must be True or False, got 1", {"progress": 1}),
     ):
         with pytest.raises(kind, match=message):
             gm.train_ensemble(**{"graph": gm.cycle(5), "steps": 2, "seeds": [0], "width": 4, "snapshots": (), **options})

@@ -11,6 +11,7 @@ LISTED = {study["name"]: study for study in studies.listed(book.ROOT / "book/stu
 LIVE = {
     "live_full_path": ("full_path", ("answer_accuracy",), "transformer"),
     "live_first_hop": ("first_hop", ("answer_accuracy",), "transformer"),
+    "live_cell_order": ("phase_linear", ("cells", "order", 78), "cycle"),  # lr .01, no decay, start .5
     "live_map_first_hop": ("map", ("test", "answer_accuracy"), "learned"),
     "live_steps_frozen": ("steps", ("path_star", "frozen", "loss", 2, 1), ""),
     "live_steps_learned": ("steps", ("path_star", "learned", "loss", 2, 1), ""),
