@@ -438,8 +438,12 @@ def test_compiling_reaches_core_and_loss_and_leaves_no_shape_open(monkeypatch):
 
 def test_what_is_measured_joins_the_history_and_the_checkpoint(tmp_path):
     seen = []
-    run = trained(measure=lambda model: seen.append(1) or {"norm": float(model.embedding.detach().norm())}, snapshots=[0, 9, 20],
-                  checkpoint=tmp_path)  # fmt: skip
+
+    def norm(model):
+        seen.append(1)
+        return {"norm": float(model.embedding.detach().norm())}
+
+    run = trained(measure=norm, snapshots=[0, 9, 20], checkpoint=tmp_path)
     assert len(seen) == 3 and [row["step"] for row in run.history] == [0, 9, 20]
     assert run.history[-1]["norm"] == float(run.model.embedding.detach().norm()) != run.history[0]["norm"]
     assert load_run(tmp_path).history == run.history
