@@ -39,7 +39,7 @@ class Size(NamedTuple):
 
 
 LAPTOP = Size()
-PAPER = Size(lr=1e-3, edges=2048, paths=512, passes=100, warmup=200)
+PAPER = Size(lr=5e-4, edges=2048, paths=512, passes=100, warmup=200)
 """For twelve layers of width 384 on a GPU: batches that keep it busy, and passes to spare."""
 
 

@@ -420,8 +420,8 @@ def test_bf16_trains_float32_parameters_to_nearly_the_same():
 def test_a_compiled_run_ends_where_the_plain_one_does(compiler):
     task, stages = gm.PathTask(STAR, target="first"), [Stage(3, 0.01, edges=10), Stage(3, 0.01, edges=10, paths=4)]
     plain, compiled = (trained(task, stages, compile=how) for how in (False, True))
-    for name, parameter in parameters_of(compiled).items():
-        torch.testing.assert_close(parameter, parameters_of(plain)[name], rtol=1e-3, atol=1e-4)  # AdamW divides by noise
+    inputs, _ = task.examples(task.graph.paths[:, -1])  # not parameters: AdamW makes steps of a key bias's rounding
+    torch.testing.assert_close(compiled.model(inputs), plain.model(inputs), rtol=1e-4, atol=1e-4)
     assert without_seconds(compiled.history)[-1]["test"] == without_seconds(plain.history)[-1]["test"]
 
 
