@@ -35,15 +35,15 @@ def sample_arms(task: PathTask, n: int = ARMS) -> Tensor:
     return task.graph.paths_to(task.test_leaves[order[:n]])[:, 1:]
 
 
-def sub_star(E: Tensor, task: PathTask, arms: Tensor) -> tuple[Tensor, Graph]:
+def sub_star(E: Tensor, g: Graph, arms: Tensor) -> tuple[Tensor, Graph]:
     """Return the rows of the root and the arms, and the path-star that they are: its first hops are all there are.
 
     Args:
         E: One row a token or node, ``(n, m)``.
-        task: The task.
+        g: The star.
         arms: ``(k, length - 1)``, k at least 2.
     """
-    rows = torch.cat([torch.tensor([task.graph.root]), arms.flatten()])
+    rows = torch.cat([torch.tensor([g.root]), arms.flatten()])
     return E.detach()[rows.to(E.device)].cpu().double(), path_star(len(arms), arms.shape[1] + 1)
 
 
@@ -73,7 +73,7 @@ def geometry(E: Tensor, task: PathTask) -> dict | None:
         Ours; the nearest first hop is sought among those of the sample, so chance is one over its arms.
     """
     arms = sample_arms(task)
-    table, star = sub_star(E, task, arms)
+    table, star = sub_star(E, task.graph, arms)
     return {"arms": len(arms)} | star_measures(table, star) if table.isfinite().all() else None
 
 
@@ -96,7 +96,7 @@ def portrait(E: Tensor, task: PathTask) -> dict | None:
     if sample is None:
         return None
     arms = sample_arms(task)
-    table, star = sub_star(E, task, arms)
+    table, star = sub_star(E, task.graph, arms)
     noise = torch.randn(table.shape, generator=torch.Generator().manual_seed(task.seed), dtype=torch.float64)
     nodes = E.detach()[: task.graph.n_nodes].cpu()
     along = table[star.paths[:, 1:]]

@@ -30,7 +30,7 @@ def test_measures_of_all_arms_are_those_of_the_whole_star():
     task = gm.PathTask(g, train_fraction=0.2, validation_fraction=0)
     task.test_leaves = g.paths[:, -1]
     E = ideal(g, 0.1)
-    table, star = sampled.sub_star(E, task, sampled.sample_arms(task))
+    table, star = sampled.sub_star(E, g, sampled.sample_arms(task))
     measured = sampled.star_measures(table, star)
     assert measured["first_hop_accuracy"] == pytest.approx(float(gm.first_hop_accuracy(E, g)), abs=1e-12)
     assert measured["arm_separation"] == pytest.approx(float(gm.arm_separation(E, g)), abs=1e-12)
