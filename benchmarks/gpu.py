@@ -58,8 +58,9 @@ def rates(options) -> None:
         E = run.model.embedding[: task.graph.n_nodes].detach()
         nearest = float(gm.first_hop_accuracy(E, task.graph, leaves=task.validation_leaves))
         last = run.history[-1]
-        print(f"lr {lr:g}: validation {last['validation']['answer_accuracy']:.3f}, training {last['train']['answer_accuracy']:.3f}, "
-              f"edges {last['edge_recall']:.3f}, nearest {nearest:.3f}, {last['seconds']:.0f} s", flush=True)  # fmt: skip
+        validation, training = (last[split]["answer_accuracy"] for split in ("validation", "train"))
+        print(f"lr {lr:g}: validation {validation:.3f}, training {training:.3f}, edges {last['edge_recall']:.3f}, "
+              f"nearest {nearest:.3f}, {last['seconds']:.0f} s", flush=True)  # fmt: skip
 
 
 def main() -> None:

@@ -6,7 +6,11 @@ from typing import NamedTuple
 
 import torch
 
+from .graphs import path_star
+from .models import SequenceModel
 from .models.mamba import EXPAND, STATE, TAPS
+from .tasks import PathTask
+from .training import Stage, train
 
 PEAKS = {"H100": 989e12, "H200": 989e12, "A100": 312e12}
 """Dense bfloat16 operations a second that the makers state, by a part of the device's name."""
@@ -158,11 +162,6 @@ def measured_rate(settings: dict, *, seconds: float = 1.0) -> float:
     Source:
         Ours.
     """
-    from .graphs import path_star
-    from .models import SequenceModel
-    from .tasks import PathTask
-    from .training import Stage, train
-
     task = PathTask(path_star(500, 3), target="first")
     small = {**settings, "n_tokens": task.vocabulary.n_tokens, "layers": 1}
     model, stage = SequenceModel(**small), Stage(1, 1e-6, edges=256, paths=64)

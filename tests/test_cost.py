@@ -110,7 +110,7 @@ def test_the_measured_rate_divides_a_counted_step_by_its_seconds(monkeypatch):
         assert model.settings["layers"] == 1 and model.settings["width"] == 16
         return training.Run(model, task, [{"seconds": 0.5 / len(seen)}], {})
 
-    monkeypatch.setattr(training, "train", train)
+    monkeypatch.setattr(cost, "train", train)
     assert cost.measured_rate(settings, seconds=0) == 2 * seen[0] and len(seen) == 1
     assert cost.measured_rate(settings, seconds=0.05) == pytest.approx(2 * len(seen) * seen[-1])
 
