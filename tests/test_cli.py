@@ -1,7 +1,9 @@
 import json
 import os
+import re
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 import torch
@@ -334,3 +336,30 @@ def test_the_module_runs_as_a_program():
     argv = [sys.executable, "-m", "geomem.cli", *STAR, "--steps-scale", "0.01", "--json"]
     done = subprocess.run(argv, capture_output=True, text=True)
     assert done.returncode == 0 and done.stderr == "" and len(json.loads(done.stdout)["token_accuracy"]) == 3
+
+
+GPU = (Path(__file__).parent.parent / "benchmarks" / "GPU.md").read_text(encoding="utf8")
+COMMANDS = re.findall(r"`geomem (train [^`]+)`", GPU)
+
+
+@pytest.mark.parametrize("words", COMMANDS, ids=lambda words: words.split()[-1].rpartition("/")[2])
+def test_what_waits_for_a_gpu_was_rehearsed(words, capsys, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    quick = ["--device", "cpu"]
+    if "path-star" in words:
+        assert "--profile paper" in words
+        quick += ["--profile", "smoke", "--degree", "12", "--heads", "2", "--width", "8"]
+    else:
+        quick += "--degree 2 --steps 2 --batch 4 --width 8 --layers 1 --heads 2 --snapshots 1".split()
+    cli.main([*words.split(), *quick])
+    assert "held-out answers right" in capsys.readouterr().out
+    result = json.loads((tmp_path / words.split()[words.split().index("--out") + 1]).read_text())
+    assert ("--checkpoint" in words) == any((tmp_path / f"run{k}" / checkpoints.NAME).exists() for k in range(20))
+    if "path-star" in words:
+        assert result["map"]["sample"]["arms"] == 3 and len(result["history"]) >= 2
+
+
+def test_every_row_of_the_gpu_list_has_a_file_of_its_own():
+    names = [words.split()[words.split().index("--out") + 1] for words in COMMANDS]
+    folders = [words.split()[words.split().index("--checkpoint") + 1] for words in COMMANDS if "--checkpoint" in words]
+    assert len(set(names)) == len(names) >= 9 and len(set(folders)) == len(folders)
