@@ -34,7 +34,7 @@ def speed(options, steps: int = 30) -> None:
         limits = [f"{1e3 * amount / rate:.2f} ms" if rate else "unknown"
                   for amount, rate in ((price.flops, peak), (price.bytes, bandwidth))]  # fmt: skip
         print(f"{stage.edges} facts, {stage.paths} paths: operations {limits[0]}, bytes {limits[1]}", flush=True)
-        for compiled in (False, True) if peak or options.compile else (False,):
+        for compiled in (False, "graphs", True) if peak or options.compile else (False,):
             part = replace(stage, steps=3 * steps, warmup=0)
             run = gm.train(a_model(task, options), task, [part], seed=100, snapshots=[steps, 2 * steps], compile=compiled)
             rows = run.history

@@ -125,6 +125,7 @@ def _model_and_run(p) -> None:
     p.add_argument("--precision", choices=PRECISIONS, help="auto: bf16 on CUDA only [auto]")
     about = "compile core and softmax [only in paper on CUDA]"
     p.add_argument("--compile", action=argparse.BooleanOptionalAction, help=about)
+    p.add_argument("--graphs", action="store_true", help="replay the core as CUDA graphs instead: it starts in seconds")
     p.add_argument("--checkpoint", metavar="DIR", help="keep the run there, and go on from what is there")
     p.add_argument("--save", metavar="DIR", help="save model, task and history there")
     p.add_argument("--out", metavar="FILE", help="write the JSON there")
@@ -141,6 +142,8 @@ def _train(args) -> None:
     for name, value in PROFILES[args.profile].items():
         if getattr(args, name, None) is None:
             setattr(args, name, value)
+    if args.graphs:
+        args.compile = "graphs"
     if args.compile is None:
         args.compile = args.device != "cpu" and torch.cuda.is_available()
     task = args.task(args)

@@ -152,7 +152,7 @@ def train(
     snapshots: Sequence[int] | None = None,
     device: str = "auto",
     precision: str = "auto",
-    compile: bool = False,
+    compile: bool | str = False,
     checkpoint: str | Path | None = None,
     checkpoint_seconds: float = 180.0,
     on_step: Callable[[int, SequenceModel], None] | None = None,
@@ -171,7 +171,8 @@ def train(
         snapshots: Steps after which to evaluate; by default twenty, evenly spaced. The last step is always one.
         device: "cpu", "cuda" or "auto".
         precision: "float32", "bf16" (autocast; parameters and sums stay float32), or "auto": bf16 on CUDA only.
-        compile: Compile the core, on CUDA replayed as graphs, and the softmax; pays on a GPU and for thousands of steps.
+        compile: True compiles the core, on CUDA replayed as graphs, and the softmax, which takes minutes; "graphs" only
+            replays the core's kernels as CUDA graphs, which starts in seconds.
         checkpoint: A folder. What is found there is continued, to the same result as if nothing had happened.
         checkpoint_seconds: How often to write it, > 0.
         on_step: Called with the steps done and the model, after each step.
@@ -201,13 +202,15 @@ def train(
     recipe, listed, settings = _plan(model, task, recipe, seed, snapshots, device, precision)
     path = None if checkpoint is None else checkpoints.folder_of(checkpoint)
     _checks.real("checkpoint_seconds", checkpoint_seconds, above=0)
-    _checks.boolean("compile", compile)
+    if not isinstance(compile, bool) and compile != "graphs":
+        raise TypeError(f"compile must be True, False or 'graphs', got {compile!r}.")
     state = _State(model.to(device), task, torch.Generator(device).manual_seed(settings["seed"]), settings)
     if path is not None and (path / checkpoints.NAME).exists():
         state.resume(path)
-    hidden, graphs = model.hidden, compile and device.type == "cuda"
+    hidden, graphs = model.hidden, bool(compile) and device.type == "cuda"
     if compile:  # a step's shapes never change within a stage, so nothing is left open
-        hidden = torch.compile(hidden, dynamic=False, mode="reduce-overhead" if graphs else "default")
+        how = {"mode": "reduce-overhead" if graphs else "default"} if compile is True else {"backend": "cudagraphs"}
+        hidden = torch.compile(hidden, dynamic=False, **how)
 
     def look(step: int, seconds: float) -> None:
         """Add what can be seen now to the history."""
@@ -226,7 +229,7 @@ def train(
         with low:
             if graphs:
                 torch.compiler.cudagraph_mark_step_begin()  # the last step's results may be overwritten now
-            loss = _loss(hidden, model, state.facts.draw(stage.edges), state.paths.draw(stage.paths), stage, compile)
+            loss = _loss(hidden, model, state.facts.draw(stage.edges), state.paths.draw(stage.paths), stage, compile is True)
         loss.backward()
         state.optimizer.step()
         state.step += 1

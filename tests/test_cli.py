@@ -192,6 +192,10 @@ def test_paper_on_the_cpu_is_what_was_asked_for(capsys, monkeypatch):
     assert stop.value.code == 3 and asked["checkpoint_seconds"] == 60 and asked["compile"] is False
     assert [asked["model"].settings[name] for name in ("layers", "width", "heads")] == [12, 384, 8]
     assert len(asked["snapshots"]) == 40 and asked["measure"] is not None
+    for word, how in (("--graphs", "graphs"), ("--compile", True), ("--no-compile", False)):
+        with pytest.raises(SystemExit):
+            cli.main([*STAR, word])
+        assert asked["compile"] == how
 
 
 def test_looking_changes_no_result(capsys):

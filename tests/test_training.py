@@ -425,15 +425,25 @@ def test_a_compiled_run_ends_where_the_plain_one_does(compiler):
     assert without_seconds(compiled.history)[-1]["test"] == without_seconds(plain.history)[-1]["test"]
 
 
+@pytest.mark.filterwarnings("ignore")
+def test_a_run_of_graphs_ends_where_the_plain_one_does():
+    """Without CUDA nothing is captured, but the core is traced as it would be."""
+    task, stages = gm.PathTask(STAR, target="first"), [Stage(2, 0.01, edges=10), Stage(2, 0.01, edges=10, paths=4)]
+    plain, graphs = (trained(task, stages, compile=how) for how in (False, "graphs"))
+    inputs, _ = task.examples(task.graph.paths[:, -1])
+    torch.testing.assert_close(graphs.model(inputs), plain.model(inputs), rtol=1e-4, atol=1e-4)
+
+
 def test_compiling_reaches_core_and_loss_and_leaves_no_shape_open(monkeypatch):
     asked, losses, entropy = [], [], training.cross_entropy
     monkeypatch.setattr(torch, "compile", lambda thing, **how: asked.append((thing.__name__, how)) or thing)
     monkeypatch.setattr(training, "cross_entropy", lambda *a, compiled: losses.append(compiled) or entropy(*a))
     monkeypatch.setattr(torch.compiler, "cudagraph_mark_step_begin", lambda: pytest.fail("no graphs on a CPU"))
-    plain, compiled = (trained(compile=how) for how in (False, True))
-    assert asked == [("hidden", {"dynamic": False, "mode": "default"})]
-    assert losses == [False] * 20 + [True] * 20
+    plain, compiled, graphs = (trained(compile=how) for how in (False, True, "graphs"))
+    assert asked == [("hidden", {"dynamic": False} | how) for how in ({"mode": "default"}, {"backend": "cudagraphs"})]
+    assert losses == [False] * 20 + [True] * 20 + [False] * 20
     assert_same(plain, compiled)
+    assert_same(plain, graphs)
 
 
 def test_what_is_measured_joins_the_history_and_the_checkpoint(tmp_path):
@@ -682,7 +692,7 @@ def test_wrong_arguments_are_refused_before_any_step(tmp_path):
         (ValueError, "snapshots must not lie after the last step, 20, got 21", {"snapshots": [21]}),
         (ValueError, "device must be one of 'auto', 'cpu', 'cuda', got 'tpu'", {"device": "tpu"}),
         (ValueError, "precision must be one of", {"precision": "fp16"}),
-        (TypeError, "compile must be True or False, got 'no'", {"compile": "no"}),
+        (TypeError, "compile must be True, False or 'graphs', got 'no'", {"compile": "no"}),
         (ValueError, "folder must have a name, got ''", {"checkpoint": ""}),
         (ValueError, "checkpoint_seconds must be finite and greater than 0, got 0", {"checkpoint_seconds": 0}),
         (ValueError, f"folder must be one that can be written to, got '{file}'", {"checkpoint": file}),
