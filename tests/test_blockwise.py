@@ -50,13 +50,13 @@ def test_nobody_is_handed_a_table_that_changes():
     assert torch.equal(start, before)
 
 
-@pytest.mark.parametrize("precision, tolerance", [("float32", 1e-4), ("bf16", 0.1)])
-def test_low_precision_follows(precision, tolerance):
+@pytest.mark.parametrize("precision, least, tolerance", [("float32", 0, 1e-4), ("bf16", 1e-4, 0.1)])
+def test_low_precision_follows(precision, least, tolerance):
     g = gm.grid(4, 4)
     exact, ours = (blockwise_flow(g, dim=8, steps=60, rows=6, precision=p) for p in ("float64", precision))
     assert ours.embeddings.dtype == torch.float32
     gap = (ours.embeddings.double() - exact.embeddings).norm() / exact.embeddings.norm()
-    assert 0 < gap < tolerance and abs(float(ours.loss[-1]) - float(exact.loss[-1])) < tolerance
+    assert least < gap < tolerance and abs(float(ours.loss[-1]) - float(exact.loss[-1])) < tolerance
 
 
 def test_no_more_than_a_block_of_logits_is_held(monkeypatch):
