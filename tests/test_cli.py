@@ -180,6 +180,14 @@ def test_paper_without_cuda_says_what_it_needs_and_trains_nothing(capsys, monkey
     flops = cost.training_flops(settings, task, recipe) + 40 * cost.evaluation_flops(settings, task)
     assert f"about {flops / 1e10 / 3600:.0f} hours" in said and "GB of memory" in said and "--device cpu" in said
     assert f"{sum(stage.steps for stage in recipe):,} steps" in said and said.count(". ") == 1
+    monkeypatch.setattr(cost, "measured_rate", lambda settings: 1e9)  # slow enough for the evaluations to show
+    few = [gm.Stage(**vars(stage) | {"steps": k}) for k, stage in zip((1, 1), recipe, strict=True)]
+    steps = cost.training_flops(settings, task, few)
+    looks = 2 * cost.evaluation_flops(settings, task)
+    assert cost.duration(steps / 1e9) != cost.duration((steps + looks) / 1e9)
+    said = refused(capsys, *argv, "--steps-scale", "0.001", "--snapshots", "2")
+    assert f"about {cost.duration((steps + looks) / 1e9)} (2 steps" in said
+    monkeypatch.setattr(cost, "measured_rate", lambda settings: 1e10)
     longer = refused(capsys, *argv, "--steps-scale", "30")
     assert f"about {30 * cost.training_flops(settings, task, recipe) / 1e10 / 86400:.0f} days" in longer
 
