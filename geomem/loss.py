@@ -1,5 +1,7 @@
 """Cross-entropy over a large vocabulary, without ever holding all logits."""
 
+import functools
+
 import torch
 from torch import Tensor
 from torch.autograd.function import once_differentiable
@@ -10,7 +12,9 @@ CHUNK_BYTES = {"cpu": 2**22, "cuda": 2**28}
 """Logits held at once: on a CPU about what its caches keep, on a GPU enough to keep it busy."""
 
 
-def cross_entropy(hidden: Tensor, table: Tensor, targets: Tensor, weights: Tensor | None = None, *, chunk=None) -> Tensor:
+def cross_entropy(
+    hidden: Tensor, table: Tensor, targets: Tensor, weights: Tensor | None = None, *, chunk=None, compiled=False
+) -> Tensor:
     """Return ``sum_i weights_i * -log softmax(hidden_i table^T)[targets_i]``, in nats.
 
     Rows are taken ``chunk`` at a time. While a chunk's logits lie in the cache they become its loss, and in place the
@@ -24,6 +28,7 @@ def cross_entropy(hidden: Tensor, table: Tensor, targets: Tensor, weights: Tenso
         targets: Token ids, int64 ``(n,)``.
         weights: One a row; by default 1/n each, which gives the mean.
         chunk: Rows at a time; by default as many as ``CHUNK_BYTES`` holds.
+        compiled: Let torch's compiler fuse what lies between the products: worth it where logits do not fit a cache.
 
     Returns:
         A scalar, differentiable in ``hidden`` and ``table``.
@@ -43,14 +48,14 @@ def cross_entropy(hidden: Tensor, table: Tensor, targets: Tensor, weights: Tenso
         chunk = max(1, CHUNK_BYTES.get(device.type, 2**22) // (4 * len(table)))
     low = torch.get_autocast_dtype(device.type) if torch.is_autocast_enabled(device.type) else None
     with torch.autocast(device.type, enabled=False):  # it would round the sums too
-        return _CrossEntropy.apply(hidden, table, targets, weights, _checks.integer("chunk", chunk, least=1), low)
+        return _CrossEntropy.apply(hidden, table, targets, weights, _checks.integer("chunk", chunk, least=1), low, compiled)
 
 
 class _CrossEntropy(torch.autograd.Function):
     """Loss and gradients in one pass over chunks of rows."""
 
     @staticmethod
-    def forward(ctx, hidden, table, targets, weights, chunk, low):
+    def forward(ctx, hidden, table, targets, weights, chunk, low, compiled):
         exact = torch.promote_types(hidden.dtype, torch.float32)
         rows, columns = (x.to(low or exact) for x in (hidden, table))
         grad_table = torch.zeros_like(table, dtype=exact) if ctx.needs_input_grad[1] else None
@@ -60,13 +65,9 @@ class _CrossEntropy(torch.autograd.Function):
             part = slice(a, a + chunk)
             logits = _product(rows[part], columns.mT, exact)
             target, weight = targets[part, None], weights[part, None].to(exact)
-            logits -= logits.amax(-1, keepdim=True)
-            chosen = logits.gather(-1, target)
-            total = logits.exp_().sum(-1, keepdim=True)
-            loss += (weight * (total.log() - chosen)).sum()
-            if grad_table is None and grad_hidden is None:
-                continue
-            gradient = logits.mul_(weight / total).scatter_add_(-1, target, -weight).to(low or exact)
+            step = _compiled() if compiled else _softmax
+            value, gradient = step(logits, target, weight, low or exact)
+            loss += value
             if grad_hidden is not None:
                 grad_hidden[part] = _product(gradient, columns, exact)
             if grad_table is not None:
@@ -80,7 +81,32 @@ class _CrossEntropy(torch.autograd.Function):
     def backward(ctx, above):
         """Scale what the forward pass found."""
         pairs = zip(ctx.saved_tensors, ctx.dtypes, strict=True)
-        return *(None if g is None else (g * above).to(dtype) for g, dtype in pairs), None, None, None, None
+        return *(None if g is None else (g * above).to(dtype) for g, dtype in pairs), None, None, None, None, None
+
+
+def _softmax(logits: Tensor, target: Tensor, weight: Tensor, dtype: torch.dtype) -> tuple[Tensor, Tensor]:
+    """Return the loss of a chunk, and its gradient with respect to the logits, which are used up."""
+    logits -= logits.amax(-1, keepdim=True)
+    chosen = logits.gather(-1, target)
+    total = logits.exp_().sum(-1, keepdim=True)
+    gradient = logits.mul_(weight / total).scatter_add_(-1, target, -weight).to(dtype)
+    return (weight * (total.log() - chosen)).sum(), gradient
+
+
+def _softmax_apart(logits: Tensor, target: Tensor, weight: Tensor, dtype: torch.dtype) -> tuple[Tensor, Tensor]:
+    """Return the same without writing to the logits: the form that a compiler fuses into two passes."""
+    shifted = logits - logits.amax(-1, keepdim=True)
+    total = shifted.exp().sum(-1, keepdim=True)
+    chosen = shifted.gather(-1, target)
+    own = torch.arange(logits.shape[-1], device=logits.device) == target
+    gradient = (shifted.exp() * (weight / total) - own * weight).to(dtype)
+    return (weight * (total.log() - chosen)).sum(), gradient
+
+
+@functools.cache
+def _compiled():
+    """Return it compiled; nothing is compiled before the first chunk."""
+    return torch.compile(_softmax_apart, dynamic=False)
 
 
 def _product(a: Tensor, b: Tensor, dtype: torch.dtype) -> Tensor:

@@ -235,6 +235,22 @@ def load_study(name: str, folder: str | Path | None = None) -> Study:
     return Study(whole["name"], whole["purpose"], whole["seeds"], hours, runs, about)
 
 
+def load_rows(folder: str | Path | None = None) -> dict[str, dict]:
+    """Return the single runs at the paper's size that came with the book, by name; there may be none.
+
+    Args:
+        folder: Where their files lie; by default ``paper`` beside the studies.
+
+    Source:
+        Ours; each is what ``geomem train ... --out`` wrote, listed in ``benchmarks/GPU.md``.
+    """
+    here = Path(__file__).parent
+    places = [here / "results", here.parent / "book" / "results"] if folder is None else [Path(folder).parent]
+    name = "paper" if folder is None else Path(folder).name
+    files = sorted(path for place in places for path in (place / name).glob("*.json"))
+    return {path.stem: json.loads(path.read_text(encoding="utf8")) for path in files}
+
+
 def steps_to(steps: Tensor, values: Tensor, level: float) -> Tensor:
     """Return the first of the listed steps at which each curve reaches the level, float64 ``(n,)``; NaN if it never does.
 

@@ -152,10 +152,11 @@ def train(
     snapshots: Sequence[int] | None = None,
     device: str = "auto",
     precision: str = "auto",
-    compile: bool = False,
+    compile: bool | str = False,
     checkpoint: str | Path | None = None,
     checkpoint_seconds: float = 180.0,
     on_step: Callable[[int, SequenceModel], None] | None = None,
+    measure: Callable[[SequenceModel], dict] | None = None,
 ) -> Run:
     """Train a model on a task by a recipe, and measure it at the listed steps.
 
@@ -170,10 +171,13 @@ def train(
         snapshots: Steps after which to evaluate; by default twenty, evenly spaced. The last step is always one.
         device: "cpu", "cuda" or "auto".
         precision: "float32", "bf16" (autocast; parameters and sums stay float32), or "auto": bf16 on CUDA only.
-        compile: Compile the model; pays on a GPU and for thousands of steps.
+        compile: True compiles the core, on CUDA replayed as graphs, and the softmax, which takes minutes; "graphs" only
+            replays the core's kernels as CUDA graphs, which starts in seconds.
         checkpoint: A folder. What is found there is continued, to the same result as if nothing had happened.
         checkpoint_seconds: How often to write it, > 0.
         on_step: Called with the steps done and the model, after each step.
+        measure: Called with the model at each evaluation; the numbers it returns join the row of ``Run.history``, and so
+            the checkpoint.
 
     Returns:
         The run; its model, on the CPU, is the one given.
@@ -198,14 +202,24 @@ def train(
     recipe, listed, settings = _plan(model, task, recipe, seed, snapshots, device, precision)
     path = None if checkpoint is None else checkpoints.folder_of(checkpoint)
     _checks.real("checkpoint_seconds", checkpoint_seconds, above=0)
-    _checks.boolean("compile", compile)
+    if not isinstance(compile, bool) and compile != "graphs":
+        raise TypeError(f"compile must be True, False or 'graphs', got {compile!r}.")
     state = _State(model.to(device), task, torch.Generator(device).manual_seed(settings["seed"]), settings)
     if path is not None and (path / checkpoints.NAME).exists():
         state.resume(path)
-    hidden = torch.compile(model.hidden) if compile else model.hidden
+    hidden, graphs = model.hidden, bool(compile) and device.type == "cuda"
+    if compile:  # a step's shapes never change within a stage, so nothing is left open
+        how = {"mode": "reduce-overhead" if graphs else "default"} if compile is True else {"backend": "cudagraphs"}
+        hidden = torch.compile(hidden, dynamic=False, **how)
+
+    def look(step: int, seconds: float) -> None:
+        """Add what can be seen now to the history."""
+        row = evaluate(model, task) | ({} if measure is None else measure(model))
+        state.history.append(row | {"step": step, "seconds": round(seconds, 3)})
+
     low = torch.autocast(device.type, torch.bfloat16, enabled=settings["precision"] == "bf16")
     if state.step == 0 in listed and not state.history:
-        state.history.append(evaluate(model, task) | {"step": 0, "seconds": 0.0})
+        look(0, 0.0)
     tick = saved = time.perf_counter()
     plan = ((stage, k) for stage in recipe for k in range(stage.steps))
     for stage, k in itertools.islice(plan, state.step, None):
@@ -213,7 +227,9 @@ def train(
             group["lr"], group["weight_decay"] = stage.rate(k), stage.weight_decay
         state.optimizer.zero_grad()
         with low:
-            loss = _loss(hidden, model, state.facts.draw(stage.edges), state.paths.draw(stage.paths), stage)
+            if graphs:
+                torch.compiler.cudagraph_mark_step_begin()  # the last step's results may be overwritten now
+            loss = _loss(hidden, model, state.facts.draw(stage.edges), state.paths.draw(stage.paths), stage, compile is True)
         loss.backward()
         state.optimizer.step()
         state.step += 1
@@ -221,7 +237,7 @@ def train(
         if due or state.step in listed:
             state.seconds += _now(device) - tick
             if state.step in listed:
-                state.history.append(evaluate(model, task) | {"step": state.step, "seconds": round(state.seconds, 3)})
+                look(state.step, state.seconds)
                 if not loss.isfinite():
                     warnings.warn("the loss is not finite: the run has diverged, and answers count as wrong. Lower lr.",
                                   RuntimeWarning, stacklevel=2)  # fmt: skip
@@ -290,7 +306,7 @@ def _plan(model, task, recipe, seed, snapshots, device, precision) -> tuple[list
     return recipe, set(listed), settings
 
 
-def _loss(hidden, model, facts, paths, stage: Stage) -> Tensor:
+def _loss(hidden, model, facts, paths, stage: Stage, compiled: bool = False) -> Tensor:
     """Return the mean cross-entropy of the facts plus that of the paths times its weight, from one pass over the logits."""
     states, answers, weights = [], [], []
     for (inputs, targets), weight in ((facts, 1.0), (paths, stage.path_weight)):
@@ -299,7 +315,8 @@ def _loss(hidden, model, facts, paths, stage: Stage) -> Tensor:
             exact = torch.promote_types(states[-1].dtype, torch.float32)
             answers.append(targets.flatten())
             weights.append(states[-1].new_full((targets.numel(),), weight / targets.numel(), dtype=exact))
-    return cross_entropy(torch.cat(states), model.unembedding, torch.cat(answers), torch.cat(weights))
+    states, answers, weights = (torch.cat(parts) for parts in (states, answers, weights))
+    return cross_entropy(states, model.unembedding, answers, weights, compiled=compiled)
 
 
 @torch.no_grad()

@@ -1,13 +1,15 @@
 import json
 import os
+import re
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 import torch
 
 import geomem as gm
-from geomem import checkpoints, cli
+from geomem import checkpoints, cli, cost
 
 QUICK = "--width 8 --layers 1 --heads 2 --steps-scale 0.05 --device cpu --seed 100".split()
 STAR = ["train", "path-star", "--degree", "8", "--length", "3", *QUICK]
@@ -87,7 +89,7 @@ def test_the_target_chooses_the_recipe_and_the_library_the_defaults(capsys):
 
 def test_the_scale_multiplies_the_warm_up_too_and_leaves_a_step(capsys, monkeypatch):
     stages = [gm.Stage(40, 0.01, edges=8, warmup=20), gm.Stage(1, 0.01, edges=8)]
-    monkeypatch.setitem(cli.recipes.RECIPES, "edges_only", lambda task: stages)
+    monkeypatch.setitem(cli.recipes.RECIPES, "edges_only", lambda task, size: stages)
     recipe = told(capsys, *STAR, "--recipe", "edges_only", "--steps-scale", "0.25")["settings"]["recipe"]
     assert [(stage["steps"], stage["warmup"]) for stage in recipe] == [(10, 5), (1, 0)]
 
@@ -113,7 +115,95 @@ def test_geometry_of_held_out_leaves_is_measured_where_the_run_is_evaluated(caps
     assert len(asked) == 4 and all(torch.equal(leaves, run.task.test_leaves) for leaves in asked)
     assert result["first_hop_accuracy"] == last == result["history"][-1]["first_hop_accuracy"]
     assert len(result["history"]) == 4 and all(0 <= row["first_hop_accuracy"] <= 1 for row in result["history"])
-    assert all("first_hop_accuracy" not in row for row in run.history)
+    assert [row["first_hop_accuracy"] for row in run.history] == [row["first_hop_accuracy"] for row in result["history"]]
+
+
+def test_geometry_survives_an_interruption(capsys, tmp_path, monkeypatch):
+    argv, train = [*STAR, "--geometry", "--history", "--snapshots", "6", "--checkpoint", str(tmp_path)], cli.train
+    whole = told(capsys, *argv[:-2])
+
+    def broken(*args, on_step, **options):
+        def stop(step, model):
+            if step == 12:
+                raise KeyboardInterrupt
+
+        return train(*args, on_step=stop, **options | {"checkpoint_seconds": 1e-9})
+
+    monkeypatch.setattr(cli, "train", broken)
+    with pytest.raises(SystemExit):
+        cli.main(argv)
+    capsys.readouterr()
+    monkeypatch.setattr(cli, "train", train)
+    rows = [[row["first_hop_accuracy"] for row in result["history"]] for result in (whole, told(capsys, *argv))]
+    assert rows[0] == rows[1] and None not in rows[0]
+
+
+SMOKE = ["train", "path-star", "--degree", "40", "--length", "4", "--profile", "smoke", "--device", "cpu"]
+
+
+def test_smoke_goes_the_way_of_paper(capsys, monkeypatch):
+    result = told(capsys, *SMOKE, "--target", "first", "--seed", "100")
+    task = gm.PathTask(gm.path_star(40, 4), target="first", seed=100)
+    wanted = gm.recipes.edges_then_first(task, gm.recipes.PAPER)
+    assert [(s["lr"], s["edges"], s["paths"]) for s in result["settings"]["recipe"]] == [
+        (s.lr, s.edges, s.paths) for s in wanted
+    ]
+    assert result["settings"]["precision"] == "bf16" and len(result["history"]) == 3 and result["geometry"]["arms"] == 10
+    assert len(result["map"]["cosine"]) == 10 and result["map"]["null"].keys() == result["geometry"].keys()
+    assert result["map"]["sample"] == result["geometry"] == result["history"][-1]["geometry"]
+    assert result["peak_flops_per_second"] is result["utilisation"] is None and result["peak_memory"] > 2**20
+    model = gm.SequenceModel(**result["settings"]["model"])
+    costs = [cost.step_cost(model.settings, task, stage).flops for stage in wanted]
+    assert result["flops_per_step"] == costs and 0 < result["flops_per_second"] < 1e13
+    paper, smoke = cli.PROFILES["paper"], cli.PROFILES["smoke"]
+    differ = {name for name in paper if paper[name] != smoke[name]}
+    assert differ == {"width", "layers", "heads", "snapshots", "precision", "compile", "steps"}
+
+
+def test_a_profiles_settings_give_way_to_options(capsys):
+    shape = "--width 12 --layers 1 --heads 3 --snapshots 1 --precision float32 --target full".split()
+    result = told(capsys, *SMOKE, *shape)
+    assert [result["settings"]["model"][name] for name in ("width", "layers", "heads")] == [12, 1, 3]
+    assert result["settings"]["precision"] == "float32" and len(result["history"]) == 1
+
+
+@pytest.mark.skipif(torch.cuda.is_available(), reason="there is CUDA here")
+def test_paper_without_cuda_says_what_it_needs_and_trains_nothing(capsys, monkeypatch):
+    monkeypatch.setattr(cli, "train", lambda *a, **k: pytest.fail("it trained"))
+    monkeypatch.setattr(cost, "measured_rate", lambda settings: 1e10)
+    argv = ["train", "path-star", "--degree", "200", "--length", "4", "--profile", "paper"]
+    said = refused(capsys, *argv)
+    task = gm.PathTask(gm.path_star(200, 4))
+    settings = dict(core="transformer", width=384, layers=12, n_tokens=605, tied=True, frozen=False, positions="learned",
+                    context=32)  # fmt: skip
+    recipe = gm.recipes.edges_then_paths(task, gm.recipes.PAPER)
+    flops = cost.training_flops(settings, task, recipe) + 40 * cost.evaluation_flops(settings, task)
+    assert f"about {flops / 1e10 / 3600:.0f} hours" in said and "GB of memory" in said and "--device cpu" in said
+    assert f"{sum(stage.steps for stage in recipe):,} steps" in said and said.count(". ") == 1
+    monkeypatch.setattr(cost, "measured_rate", lambda settings: 1e9)  # slow enough for the evaluations to show
+    few = [gm.Stage(**vars(stage) | {"steps": k}) for k, stage in zip((1, 1), recipe, strict=True)]
+    steps = cost.training_flops(settings, task, few)
+    looks = 2 * cost.evaluation_flops(settings, task)
+    assert cost.duration(steps / 1e9) != cost.duration((steps + looks) / 1e9)
+    said = refused(capsys, *argv, "--steps-scale", "0.001", "--snapshots", "2")
+    assert f"about {cost.duration((steps + looks) / 1e9)} (2 steps" in said
+    monkeypatch.setattr(cost, "measured_rate", lambda settings: 1e10)
+    longer = refused(capsys, *argv, "--steps-scale", "30")
+    assert f"about {30 * cost.training_flops(settings, task, recipe) / 1e10 / 86400:.0f} days" in longer
+
+
+def test_paper_on_the_cpu_is_what_was_asked_for(capsys, monkeypatch):
+    asked = {}
+    monkeypatch.setattr(cli, "train", lambda model, *a, **options: asked.update(options, model=model) or sys.exit(3))
+    with pytest.raises(SystemExit) as stop:
+        cli.main(["train", "path-star", "--degree", "8", "--length", "3", "--profile", "paper", "--device", "cpu"])
+    assert stop.value.code == 3 and asked["checkpoint_seconds"] == 60 and asked["compile"] is False
+    assert [asked["model"].settings[name] for name in ("layers", "width", "heads")] == [12, 384, 8]
+    assert len(asked["snapshots"]) == 40 and asked["measure"] is not None
+    for word, how in (("--graphs", "graphs"), ("--compile", True), ("--no-compile", False)):
+        with pytest.raises(SystemExit):
+            cli.main([*STAR, word])
+        assert asked["compile"] == how
 
 
 def test_looking_changes_no_result(capsys):
@@ -159,7 +249,7 @@ def test_a_checkpoint_is_gone_on_from(capsys, tmp_path, monkeypatch):
             if step == 7:
                 raise KeyboardInterrupt
 
-        return train(*args, on_step=stop, checkpoint_seconds=1e-9, **options)
+        return train(*args, on_step=stop, **options | {"checkpoint_seconds": 1e-9})
 
     monkeypatch.setattr(cli, "train", broken)
     with pytest.raises(SystemExit) as stopped:
@@ -170,7 +260,8 @@ def test_a_checkpoint_is_gone_on_from(capsys, tmp_path, monkeypatch):
     resumed = told(capsys, *argv)
     for result in (whole, resumed):
         for row in (result, result.pop("history")[-1]):
-            row.pop("seconds")
+            for key in ("seconds", "flops_per_second", "peak_memory"):
+                row.pop(key, None)
     assert resumed == whole and told(capsys, *argv)["token_accuracy"] == whole["token_accuracy"]
     assert "has another task" in refused(capsys, *argv, "--pauses", "3")
 
@@ -257,3 +348,30 @@ def test_the_module_runs_as_a_program():
     argv = [sys.executable, "-m", "geomem.cli", *STAR, "--steps-scale", "0.01", "--json"]
     done = subprocess.run(argv, capture_output=True, text=True)
     assert done.returncode == 0 and done.stderr == "" and len(json.loads(done.stdout)["token_accuracy"]) == 3
+
+
+GPU = (Path(__file__).parent.parent / "benchmarks" / "GPU.md").read_text(encoding="utf8")
+COMMANDS = re.findall(r"`geomem (train [^`]+)`", GPU)
+
+
+@pytest.mark.parametrize("words", COMMANDS, ids=lambda words: words.split()[-1].rpartition("/")[2])
+def test_what_waits_for_a_gpu_was_rehearsed(words, capsys, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    quick = ["--device", "cpu"]
+    if "path-star" in words:
+        assert "--profile paper" in words
+        quick += ["--profile", "smoke", "--degree", "12", "--heads", "2", "--width", "8"]
+    else:
+        quick += "--degree 2 --steps 2 --batch 4 --width 8 --layers 1 --heads 2 --snapshots 1".split()
+    cli.main([*words.split(), *quick])
+    assert "held-out answers right" in capsys.readouterr().out
+    result = json.loads((tmp_path / words.split()[words.split().index("--out") + 1]).read_text())
+    assert ("--checkpoint" in words) == any((tmp_path / f"run{k}" / checkpoints.NAME).exists() for k in range(20))
+    if "path-star" in words:
+        assert result["map"]["sample"]["arms"] == 3 and len(result["history"]) >= 2
+
+
+def test_every_row_of_the_gpu_list_has_a_file_of_its_own():
+    names = [words.split()[words.split().index("--out") + 1] for words in COMMANDS]
+    folders = [words.split()[words.split().index("--checkpoint") + 1] for words in COMMANDS if "--checkpoint" in words]
+    assert len(set(names)) == len(names) >= 9 and len(set(folders)) == len(folders)

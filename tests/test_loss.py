@@ -135,3 +135,30 @@ def test_a_wrong_chunk_is_named(chunk, kind):
     hidden, table, targets, _ = problem()
     with pytest.raises(kind, match="chunk must be"):
         cross_entropy(hidden, table, targets, chunk=chunk)
+
+
+@pytest.mark.parametrize("dtype", [torch.float64, torch.float32, torch.bfloat16], ids=str)
+def test_the_form_for_the_compiler_is_the_form_in_place(dtype):
+    exact = torch.promote_types(dtype, torch.float32)
+    logits, target, weight = (
+        5 * drawn(N, TOKENS, dtype=exact),
+        torch.arange(N)[:, None],
+        drawn(N, 1, seed=2, dtype=exact).abs(),
+    )
+    before = logits.clone()
+    apart, in_place = loss._softmax_apart(logits, target, weight, dtype), loss._softmax(before, target, weight, dtype)
+    tolerance = {torch.float64: EXACT, torch.float32: FLOAT32, torch.bfloat16: 2**-8}[dtype]
+    for one, other in zip(apart, in_place, strict=True):
+        assert one.dtype == other.dtype
+        torch.testing.assert_close(one, other, rtol=tolerance, atol=tolerance)
+    assert torch.equal(logits, 5 * drawn(N, TOKENS, dtype=exact))
+
+
+@pytest.mark.filterwarnings("ignore")  # torch's compiler warns of its own ways
+def test_the_compiled_loss_is_the_plain_one(compiler):
+    hidden, table, targets, weights = problem(torch.float32)
+    values = [cross_entropy(hidden, table, targets, weights, chunk=6, compiled=compiled) for compiled in (False, True)]
+    torch.testing.assert_close(*values, rtol=FLOAT32, atol=FLOAT32)
+    gradients = [torch.autograd.grad(value, (hidden, table)) for value in values]
+    for plain, compiled in zip(*gradients, strict=True):
+        torch.testing.assert_close(compiled, plain, rtol=FLOAT32, atol=FLOAT32)

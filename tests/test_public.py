@@ -12,8 +12,8 @@ import geomem as gm
 
 PACKAGE = Path(gm.__file__).parent
 ORDER = (
-    "graphs spectral metrics memory tasks models dynamics ensemble loss checkpoints training recipes interventions "
-    "records figures cli"
+    "graphs spectral metrics memory tasks models dynamics ensemble loss blockwise checkpoints training recipes cost "
+    "interventions sampled records figures cli"
 ).split()
 NAMES = sorted(gm.__all__)
 NEED_A_FILE = ("read_edges", "load_records", "load_run", "load_study")

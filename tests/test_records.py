@@ -142,3 +142,10 @@ def test_null_criterion_counts_standard_errors_of_the_difference():
 def test_standard_error_needs_two_samples():
     with pytest.raises(ValueError, match="two samples"):
         gm.standard_error([1.0], [1.0, 2.0])
+
+
+def test_rows_at_the_papers_size_are_what_lies_there(tmp_path):
+    assert records.load_rows(tmp_path / "paper") == {} and isinstance(records.load_rows(), dict)
+    (tmp_path / "paper").mkdir()
+    (tmp_path / "paper" / "first_5000_5_0.json").write_text('{"seconds": 3}')
+    assert records.load_rows(tmp_path / "paper") == {"first_5000_5_0": {"seconds": 3}}

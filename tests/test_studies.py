@@ -1,6 +1,7 @@
 """The committed studies are those that book/studies.toml lists, and the chapters' live runs agree with them."""
 
 import json
+import re
 
 import pytest
 
@@ -67,3 +68,33 @@ def test_a_study_gives_finals_and_curves_by_condition(tmp_path):
     steps, values = study.curve("test", "token_accuracy", condition="a")
     assert steps.tolist() == [1, 2, 3] and values.shape == (2, 3, 2) and values[1, 2, 0] == pytest.approx(0.3)
     assert study.about["settings"]["a"] == {"width": 32}
+
+
+COMMANDS = re.findall(
+    r"`(?:geomem|python) ([^`]+book/results/paper/(\w+)\.json)`", (book.ROOT / "benchmarks/GPU.md").read_text()
+)
+AT_SIZE = {name: command.split() for command, name in COMMANDS}
+
+
+@pytest.mark.parametrize("path", sorted((book.ROOT / "book/results/paper").glob("*.json")), ids=lambda path: path.stem)
+def test_a_row_at_the_papers_size_is_what_its_command_makes(path):
+    words, whole = AT_SIZE[path.stem.removesuffix("_seed1")], json.loads(path.read_text(encoding="utf8"))
+    asked = dict(zip(words, words[1:], strict=False))
+    settings = whole["settings"]
+    name = f"path-star({asked['--degree']}, {asked['--length']})"
+    assert path.stat().st_size <= studies.LARGEST and settings["seed"] == path.stem.endswith("_seed1")
+    if "large_flow" in words[0]:
+        assert whole["finished"] and settings["graph"] == name
+        return
+    assert settings["task"]["graph"]["name"] == name and settings["task"]["target"] == asked["--target"]
+    model = [settings["model"][key] for key in ("core", "layers", "width")]
+    assert model == [asked.get("--model", "transformer"), 12, int(asked.get("--width", 384))]
+    assert whole["history"][-1]["step"] == sum(stage["steps"] for stage in settings["recipe"]) > 1000
+
+
+def test_chapter_10_shows_the_rows_that_wait_and_no_other():
+    chapter = book.ROOT / "book/10_paper_size.ipynb"
+    if not chapter.exists():
+        pytest.skip("chapter 10 is not there yet")
+    sources = "".join("".join(cell["source"]) for cell in json.loads(chapter.read_text(encoding="utf8"))["cells"])
+    assert {*re.findall(r'"(\w+_\d+_\d+)": \(', sources), "flow_10000_10"} == set(AT_SIZE)

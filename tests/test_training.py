@@ -416,6 +416,68 @@ def test_bf16_trains_float32_parameters_to_nearly_the_same():
     assert 0 < (exact.model.embedding - low.model.embedding).norm() < 0.1 * moved
 
 
+@pytest.mark.filterwarnings("ignore")  # torch's compiler warns of its own ways
+def test_a_compiled_run_ends_where_the_plain_one_does(compiler):
+    task, stages = gm.PathTask(STAR, target="first"), [Stage(3, 0.01, edges=10), Stage(3, 0.01, edges=10, paths=4)]
+    plain, compiled = (trained(task, stages, compile=how) for how in (False, True))
+    inputs, _ = task.examples(task.graph.paths[:, -1])  # not parameters: AdamW makes steps of a key bias's rounding
+    torch.testing.assert_close(compiled.model(inputs), plain.model(inputs), rtol=1e-4, atol=1e-4)
+    assert without_seconds(compiled.history)[-1]["test"] == without_seconds(plain.history)[-1]["test"]
+
+
+@pytest.mark.filterwarnings("ignore")
+def test_a_run_of_graphs_ends_where_the_plain_one_does():
+    """Without CUDA nothing is captured, but the core is traced as it would be."""
+    task, stages = gm.PathTask(STAR, target="first"), [Stage(2, 0.01, edges=10), Stage(2, 0.01, edges=10, paths=4)]
+    plain, graphs = (trained(task, stages, compile=how) for how in (False, "graphs"))
+    inputs, _ = task.examples(task.graph.paths[:, -1])
+    torch.testing.assert_close(graphs.model(inputs), plain.model(inputs), rtol=1e-4, atol=1e-4)
+
+
+def test_compiling_reaches_core_and_loss_and_leaves_no_shape_open(monkeypatch):
+    asked, losses, entropy = [], [], training.cross_entropy
+    monkeypatch.setattr(torch, "compile", lambda thing, **how: asked.append((thing.__name__, how)) or thing)
+    monkeypatch.setattr(training, "cross_entropy", lambda *a, compiled: losses.append(compiled) or entropy(*a))
+    monkeypatch.setattr(torch.compiler, "cudagraph_mark_step_begin", lambda: pytest.fail("no graphs on a CPU"))
+    plain, compiled, graphs = (trained(compile=how) for how in (False, True, "graphs"))
+    assert asked == [("hidden", {"dynamic": False} | how) for how in ({"mode": "default"}, {"backend": "cudagraphs"})]
+    assert losses == [False] * 20 + [True] * 20 + [False] * 20
+    assert_same(plain, compiled)
+    assert_same(plain, graphs)
+
+
+def test_what_is_measured_joins_the_history_and_the_checkpoint(tmp_path):
+    seen = []
+
+    def norm(model):
+        seen.append(1)
+        return {"norm": float(model.embedding.detach().norm())}
+
+    run = trained(measure=norm, snapshots=[0, 9, 20], checkpoint=tmp_path)
+    assert len(seen) == 3 and [row["step"] for row in run.history] == [0, 9, 20]
+    assert run.history[-1]["norm"] == float(run.model.embedding.detach().norm()) != run.history[0]["norm"]
+    assert load_run(tmp_path).history == run.history
+
+
+def test_nothing_in_the_loop_reads_a_number_back_from_the_device(monkeypatch):
+    """On CUDA each of these waits for all that was asked before; between evaluations none may be called."""
+    calls, evaluating = [], training.evaluate
+    for name in ("item", "tolist", "__bool__", "__float__", "__int__", "cpu", "numpy", "nonzero"):
+        plain = getattr(torch.Tensor, name)
+        monkeypatch.setattr(
+            torch.Tensor, name, lambda self, *a, _n=name, _p=plain, **k: calls.append(_n) or _p(self, *a, **k)
+        )
+    seen = {}
+
+    def on_step(step, model):
+        seen[step] = list(calls)
+        calls.clear()
+
+    monkeypatch.setattr(training, "evaluate", lambda *a: evaluating(*a))
+    trained(on_step=on_step, snapshots=[])
+    assert len(seen) == 20 and all(seen[step] == [] for step in range(2, 20))
+
+
 def test_a_run_that_diverges_says_so_and_answers_nothing_right(tmp_path):
     with pytest.warns(RuntimeWarning, match="the loss is not finite: the run has diverged, and .* wrong. Lower lr."):
         run = trained(recipe=[Stage(10, 1e30, edges=8, paths=2)], snapshots=[0, 5], checkpoint=tmp_path)
@@ -630,7 +692,7 @@ def test_wrong_arguments_are_refused_before_any_step(tmp_path):
         (ValueError, "snapshots must not lie after the last step, 20, got 21", {"snapshots": [21]}),
         (ValueError, "device must be one of 'auto', 'cpu', 'cuda', got 'tpu'", {"device": "tpu"}),
         (ValueError, "precision must be one of", {"precision": "fp16"}),
-        (TypeError, "compile must be True or False, got 'no'", {"compile": "no"}),
+        (TypeError, "compile must be True, False or 'graphs', got 'no'", {"compile": "no"}),
         (ValueError, "folder must have a name, got ''", {"checkpoint": ""}),
         (ValueError, "checkpoint_seconds must be finite and greater than 0, got 0", {"checkpoint_seconds": 0}),
         (ValueError, f"folder must be one that can be written to, got '{file}'", {"checkpoint": file}),
