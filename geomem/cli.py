@@ -3,7 +3,6 @@
 import argparse
 import importlib.metadata
 import json
-import os
 import platform
 from dataclasses import replace
 from pathlib import Path
@@ -11,10 +10,11 @@ from pathlib import Path
 import torch
 from tqdm import tqdm
 
-from . import _checks, checkpoints, recipes
+from . import _checks, checkpoints, commands, recipes
 from .graphs import path_star, tree_star
 from .metrics import first_hop_accuracy
 from .models import SequenceModel
+from .parameters import Parameter
 from .tasks import InContextTask, PathTask
 from .training import EVALUATIONS, PRECISIONS, Run, Stage, train
 
@@ -42,8 +42,10 @@ def main(argv: list[str] | None = None) -> None:
         Ours.
     """
     parser = _Parser(prog="geomem", description="Train models on graphs and measure what they remember.")
-    commands = parser.add_subparsers(dest="command", required=True)
-    _add_train(commands)  # a further command adds itself here, and says with set_defaults what runs it
+    added = parser.add_subparsers(dest="command", required=True)
+    graphs = _add_train(added)  # a further command adds itself here, and says with set_defaults what runs it
+    commands.add_run(added)
+    commands.add_sweep(added, {name: Trainings(p) for name, p in graphs.items()})
     args = parser.parse_args(argv)
     try:
         args.run(args)
@@ -52,11 +54,11 @@ def main(argv: list[str] | None = None) -> None:
             raise  # torch says so when an array does not fit; anything else is a bug, and its traceback is wanted
         parser.exit(2, f"geomem {args.command}: {' '.join(str(error).split()) or type(error).__name__}\n")
     except KeyboardInterrupt:
-        parser.exit(130, f"geomem {args.command}: interrupted. What the checkpoint holds is kept.\n")
+        parser.exit(130, f"geomem {args.command}: interrupted. What was written before is kept.\n")
 
 
-def _add_train(commands) -> None:
-    """Add ``train``, with one subcommand a graph."""
+def _add_train(commands) -> dict[str, argparse.ArgumentParser]:
+    """Add ``train``, with one subcommand a graph; return their parsers."""
     about = "train one model on one task, and measure it on held-out paths"
     graphs = commands.add_parser("train", help=about).add_subparsers(dest="graph", required=True)
     for name, make in (("path-star", path_star), ("tree-star", tree_star)):
@@ -87,6 +89,7 @@ def _add_train(commands) -> None:
     for name, value in (("--steps", 2000), ("--lr", 1e-3), ("--batch", 256), ("--warmup", 100)):
         p.add_argument(name, type=type(value), default=value, help="of the one stage [%(default)s]")
     _model_and_run(p)
+    return graphs.choices
 
 
 def _sizes(p) -> None:
@@ -124,10 +127,7 @@ def _train(args) -> None:
         raise ValueError(f"save must name another folder than checkpoint, got {args.save!r}: it would take its place.")
     task = args.task(args)
     recipe = args.recipe_of(args, task)
-    core_std = recipes.CORE_STD[args.model] if args.core_std is None else args.core_std
-    model = SequenceModel(task.vocabulary.n_tokens, core=args.model, width=args.width, layers=args.layers, heads=args.heads,
-                          frozen=args.frozen, tied=not args.untied, init_std=args.init_std, core_std=core_std,
-                          context=max(32, task.context), seed=args.seed)  # fmt: skip
+    model = _model(args, task)
     steps, n = sum(stage.steps for stage in recipe), _checks.integer("snapshots", args.snapshots, least=0)
     listed = {round(steps * k / n) for k in range(1, n + 1)} - {0} | {steps}
     first_hops = {}
@@ -148,12 +148,14 @@ def _train(args) -> None:
     if folder:
         run.save(folder)
     if out:
-        part = out.with_name(f".{out.name}.{os.getpid()}.part")
-        try:
-            part.write_text(text + "\n", encoding="utf8")
-            os.replace(part, out)
-        finally:
-            part.unlink(missing_ok=True)
+        checkpoints.write_whole(out, text + "\n")
+
+
+def _model(args, task) -> SequenceModel:
+    core_std = recipes.CORE_STD[args.model] if args.core_std is None else args.core_std
+    return SequenceModel(task.vocabulary.n_tokens, core=args.model, width=args.width, layers=args.layers, heads=args.heads,
+                         frozen=args.frozen, tied=not args.untied, init_std=args.init_std, core_std=core_std,
+                         context=max(32, task.context), seed=args.seed)  # fmt: skip
 
 
 def _path_task(args) -> PathTask:
@@ -208,6 +210,35 @@ def _directions(text: str) -> str | float:
         return float(text)
     except ValueError:
         return text
+
+
+class Trainings:
+    """What ``geomem sweep train GRAPH`` may vary: the options of ``geomem train GRAPH`` that change what comes out.
+
+    Args:
+        parser: That of ``geomem train GRAPH``.
+    """
+
+    elsewhere = {"help", "checkpoint", "save", "out", "json", "history"}
+
+    def __init__(self, parser: argparse.ArgumentParser):
+        self.parser = parser
+        self.known = {a.dest: _parameter(a) for a in parser._actions if a.dest not in self.elsewhere}
+
+    def check(self, words: list[str]) -> None:
+        """Make task, recipe and model of a run, so that what is wrong shows before any run starts."""
+        args = self.parser.parse_args(words)
+        task = args.task(args)
+        args.recipe_of(args, task)
+        _model(args, task)
+
+
+def _parameter(option: argparse.Action) -> Parameter:
+    """Return an option as a parameter."""
+    kind = "bool" if option.nargs == 0 else option.type.__name__ if option.type in (int, float) else "str"
+    says = (option.help or "").replace("%(default)s", "").removesuffix("[]").strip()
+    return Parameter(name=option.dest, kind=kind, default=option.default, options=tuple(option.choices or ()),
+                     says=says + " (at least 0)" * (option.dest == "seed"), required=option.required)  # fmt: skip
 
 
 def _free_file(path: str) -> Path:
