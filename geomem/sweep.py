@@ -64,7 +64,7 @@ def sweep(client, jobs: list[dict], *, say: Callable[[str], None] = print) -> li
         missing += [] if there else [job]
     futures = {client.submit(runs.perform, job, pure=False): job for job in missing}
     with tqdm(total=len(jobs), initial=len(entries), unit="run", disable=None) as bar:
-        for future in as_completed(futures):
+        for future in as_completed(futures, loop=client.loop):
             job, error = futures.pop(future), future.exception() if future.status != "finished" else None
             entry = {"run": job["about"]["run"], "parameters": job["given"], "there": False}
             if error is not None:
