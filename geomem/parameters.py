@@ -111,6 +111,7 @@ def cells_of(notebook: str | Path) -> list[dict]:
     path = Path(notebook)
     try:
         cells = json.loads(path.read_text(encoding="utf8"))["cells"]
+        [source_of(cell) for cell in cells]
     except OSError as error:
         raise ValueError(f"notebook must name a file, got {str(path)!r}: {error.strerror}.") from None
     except (ValueError, KeyError, TypeError):
