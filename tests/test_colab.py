@@ -14,7 +14,19 @@ import pytest
 
 from tools import book
 
-PRESENT = ("torch", "numpy", "scipy", "networkx", "matplotlib", "safetensors", "tqdm", "ipykernel", "nbclient", "nbformat", "pip")
+PRESENT = (
+    "torch",
+    "numpy",
+    "scipy",
+    "networkx",
+    "matplotlib",
+    "safetensors",
+    "tqdm",
+    "ipykernel",
+    "nbclient",
+    "nbformat",
+    "pip",
+)
 RUN = """import nbclient, nbformat, sys
 nb = nbformat.read(sys.argv[1], 4)
 nbclient.NotebookClient(nb, kernel_name="python3", timeout=600).execute(cwd=".")
@@ -120,7 +132,7 @@ def test_the_wheel_holds_every_package_and_study_and_no_test(wheel):
     modules = {str(path.relative_to(book.ROOT)) for path in (book.ROOT / "geomem").rglob("*.py")}
     studies = {f"geomem/results/{path.name}" for path in (book.ROOT / "book" / "results").glob("*.json")}
     inside = {name for name in names if ".dist-info/" not in name}
-    assert modules | studies == inside and len(studies) > 10
+    assert modules | studies <= inside and len(studies) > 10 and all(name.startswith("geomem/") for name in inside)
 
 
 def test_what_a_sweep_needs_is_an_extra_and_pinned():

@@ -51,7 +51,9 @@ def is_a_graph(g):
     assert g is None or (g.n_edges >= 1 and len(set(g.labels)) == g.n_nodes >= 2 and int(g.edges.max()) < g.n_nodes)
 
 
-FIELD = st.sampled_from(["a", "b", "", " ", '"', '""', '"a,b"', "#", "\t", "\ufeff", "é", "\x00", "0", "a\rb"]) | st.text(max_size=5)
+FIELD = st.sampled_from(["a", "b", "", " ", '"', '""', '"a,b"', "#", "\t", "\ufeff", "é", "\x00", "0", "a\rb"]) | st.text(
+    max_size=5
+)
 ROW = st.lists(FIELD, max_size=4).map(",".join)
 LINES = st.lists(ROW, max_size=6).map("\n".join).map(lambda text: text.encode("utf8", "surrogatepass"))
 
@@ -127,7 +129,9 @@ def test_files_of_parameters(folder, content, many):
 
 
 @FUZZ
-@given(st.lists(TEXT.filter(lambda text: text not in ("-h", "--help", "--list")), max_size=3), st.sampled_from(["run", "sweep"]))
+@given(
+    st.lists(TEXT.filter(lambda text: text not in ("-h", "--help", "--list")), max_size=3), st.sampled_from(["run", "sweep"])
+)
 def test_the_command_line_refuses_in_one_sentence(folder, words, command):
     """Nothing here names a chapter or a graph, so nothing may run, and nothing may be written."""
     said = io.StringIO()

@@ -93,7 +93,18 @@ def test_each_failure_is_an_entry_with_its_reason_and_the_others_go_on(scheduler
                        runs.machine(), folder=out)["about"]["run"]  # fmt: skip
     out.mkdir()
     (out / blocked).write_text("a file where a folder should be")
-    argv = ["sweep", chapter, "-p", "what=fine,raise,die,blocked", "--profile", "smoke", "--out", out, "--scheduler", scheduler]
+    argv = [
+        "sweep",
+        chapter,
+        "-p",
+        "what=fine,raise,die,blocked",
+        "--profile",
+        "smoke",
+        "--out",
+        out,
+        "--scheduler",
+        scheduler,
+    ]
     assert tiny.left(*argv) == 1
     printed, err = capsys.readouterr()
     assert "4 runs: 0 were there, 1 done, 3 failed" in printed and "3 of 4 runs failed" in err
