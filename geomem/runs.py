@@ -104,7 +104,9 @@ def job(what: dict, known: Mapping, given: Mapping, made: Mapping, *, folder: st
         page: Whether to make an HTML page.
     """
     parameters = {name: parameter.default for name, parameter in known.items()} | dict(given)
-    parameters |= {"profile": what["profile"]} if "profile" in parameters else {}  # however it was chosen
+    parameters |= (
+        {"profile": what["profile"]} if {"profile"} <= parameters.keys() & what.keys() else {}
+    )  # however it was chosen
     if "chapter" in what:
         cells = [source_of(cell) for cell in cells_of(what["chapter"]) if cell.get("cell_type") == "code"]
         subject = [Path(what["chapter"]).stem, what["profile"], cells]
