@@ -77,10 +77,15 @@ def _sweep(args) -> None:
         return
     runs.needs("geomem sweep", "distributed", "psutil", *(["papermill"] if "chapter" in what else []))
     folder, limit = checkpoints.folder_of(args.out), _limit(args)
-    with sweep.cluster(args.scheduler, args.workers) as client:
-        made = sweep.machine(client)
-        jobs = [runs.job(what_of, known, point, made, folder=folder, timeout=limit) for point, what_of in points]
-        entries = sweep.sweep(client, jobs, say=lambda text: tqdm.write(text, file=sys.stderr))
+
+    def jobs(made: Mapping) -> list[dict]:
+        return [runs.job(what_of, known, point, made, folder=folder, timeout=limit) for point, what_of in points]
+
+    if args.scheduler == "local" and all(map(sweep.is_there, here := jobs(runs.machine()))):
+        entries = [{"there": True} for _ in here]  # no cluster for nothing
+    else:
+        with sweep.cluster(args.scheduler, args.workers) as client:
+            entries = sweep.sweep(client, jobs(sweep.machine(client)), say=lambda text: tqdm.write(text, file=sys.stderr))
     there, failed = (sum(name in entry and bool(entry[name]) for entry in entries) for name in ("there", "reason"))
     print(f"{len(entries)} runs: {there} were there, {len(entries) - there - failed} done, {failed} failed; all in {folder}")
     if failed:

@@ -1,6 +1,7 @@
 """One run: a chapter or a command with your parameters, in a process of its own, and one file that says what came out."""
 
 import contextlib
+import functools
 import hashlib
 import importlib.util
 import json
@@ -108,8 +109,8 @@ def job(what: dict, known: Mapping, given: Mapping, made: Mapping, *, folder: st
         {"profile": what["profile"]} if {"profile"} <= parameters.keys() & what.keys() else {}
     )  # however it was chosen
     if "chapter" in what:
-        cells = [source_of(cell) for cell in cells_of(what["chapter"]) if cell.get("cell_type") == "code"]
-        subject = [Path(what["chapter"]).stem, what["profile"], cells]
+        notebook = Path(what["chapter"])
+        subject = [notebook.stem, what["profile"], _code_of(notebook, notebook.stat().st_mtime_ns)]
     else:
         subject = what["command"]
     text = json.dumps([subject, parameters, made["code"], made["versions"]["torch"], made["device"]], sort_keys=True)
@@ -121,6 +122,12 @@ def job(what: dict, known: Mapping, given: Mapping, made: Mapping, *, folder: st
         "timeout": timeout,
         "page": page,
     } | what
+
+
+@functools.lru_cache(maxsize=8)
+def _code_of(notebook: Path, changed: int) -> list[str]:
+    """Return a notebook's code, read once for all points of a grid."""
+    return [source_of(cell) for cell in cells_of(notebook) if cell.get("cell_type") == "code"]
 
 
 def profile_of(given: Mapping, profile: str | None) -> str:
@@ -232,13 +239,20 @@ def _tail(log: Path, size: int = 500) -> str:
 
 
 def _error_in(target: Path) -> list[str] | None:
-    """Return which cell failed and how its traceback ends; None if no cell did."""
-    for cell in cells_of(target) if target.exists() else ():
+    """Return which cell failed and how its traceback ends; None if no cell did, or the notebook was cut off."""
+    for cell in cells_of(target) if _whole(target) else ():
         for out in cell.get("outputs", ()):
             if out["output_type"] == "error":
                 trace = COLOUR.sub("", "\n".join(out["traceback"])).splitlines()[-LINES:]
                 return [f"In [{cell['execution_count']}]:", *source_of(cell).splitlines(), "", *trace]
     return None
+
+
+def _whole(notebook: Path) -> bool:
+    try:
+        return bool(cells_of(notebook))
+    except ValueError:
+        return False
 
 
 def perform(job: dict, bar: tqdm | None = None) -> dict:
@@ -296,16 +310,16 @@ def _record(job: dict, home: Path, scratch: Path, bar: tqdm | None) -> dict:
     else:
         notebook, out = Path(job["chapter"]), scratch / Path(job["chapter"]).name
         done = execute(notebook, out, job["given"], profile=job["profile"], timeout=job["timeout"], bar=bar)
-        if out.exists():
+        if _whole(out):
             checkpoints.write_whole(home / out.name, out.read_bytes())
-            if job["page"]:
-                checkpoints.write_whole(home / f"{out.stem}.html", page(out))
     if not done.passed:
         raise _Failed(done.said or ["It ended without a word."])
     if "command" in job:
         what = {"chapter": " ".join(job["command"]), "profile": None}
         found = {"result": (result := json.loads(out.read_text())), "records": measured(result), "claims": []}
     else:
+        if job["page"]:
+            keep_page(home, out.name)
         kept = load_records(out)
         what = {"chapter": out.stem, "profile": job["profile"]}
         found = {"records": kept["record"], "claims": kept["claim"]}
@@ -334,7 +348,7 @@ def page(notebook: Path) -> bytes:
 
 
 def keep_page(home: Path, notebook: str) -> None:
-    """Make the page of a run whose sweep made none."""
+    """Make a run's page unless it is there; a sweep makes none."""
     ran = home / notebook
     if ran.exists() and not ran.with_suffix(".html").exists():
         checkpoints.write_whole(ran.with_suffix(".html"), page(ran))

@@ -45,6 +45,11 @@ def machine(client) -> dict:
     return made[0]
 
 
+def is_there(job: dict) -> bool:
+    """Return whether a run has its record."""
+    return runs.record_of(Path(job["folder"], job["about"]["run"])) is not None
+
+
 def sweep(client, jobs: list[dict], *, say: Callable[[str], None] = print) -> list[dict]:
     """Do the runs that have no record yet, each on any worker; return an entry a run, as ``runs.perform`` does.
 
@@ -57,26 +62,27 @@ def sweep(client, jobs: list[dict], *, say: Callable[[str], None] = print) -> li
     """
     from distributed import as_completed
 
-    missing, entries = [], []
-    for job in jobs:
-        there = runs.record_of(Path(job["folder"], job["about"]["run"]))
-        entries += [{"run": job["about"]["run"], "parameters": job["given"], "there": True}] if there else []
-        missing += [] if there else [job]
+    found = [is_there(job) for job in jobs]
+    missing = [job for job, there in zip(jobs, found, strict=True) if not there]
+    entries = [_entry(job, there=True) for job, there in zip(jobs, found, strict=True) if there]
     futures = {client.submit(runs.perform, job, pure=False): job for job in missing}
     with tqdm(total=len(jobs), initial=len(entries), unit="run", disable=None) as bar:
         for future in as_completed(futures, loop=client.loop):
             job, error = futures.pop(future), future.exception() if future.status != "finished" else None
-            entry = {"run": job["about"]["run"], "parameters": job["given"], "there": False}
-            if error is not None:
-                entry |= {"reason": (reason := _reason(error)), "last_lines": [reason]}
-            else:
+            if error is None:
                 entry = future.result()
+            else:
+                entry = _entry(job, reason=_reason(error), last_lines=[_reason(error)])
             future.release()
             entries.append(entry)
             bar.update()
             if "reason" in entry:
                 say(failure(entry))
     return entries
+
+
+def _entry(job: dict, **what) -> dict:
+    return {"run": job["about"]["run"], "parameters": job["given"], "there": False} | what
 
 
 def _reason(error: BaseException) -> str:

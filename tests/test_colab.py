@@ -19,8 +19,8 @@ RUN = """import nbclient, nbformat, sys
 nb = nbformat.read(sys.argv[1], 4)
 nbclient.NotebookClient(nb, kernel_name="python3", timeout=600).execute(cwd=".")
 nbformat.write(nb, sys.argv[2])"""
-# What a notebook on Colab finds; the Python of the environment starts with it.
-STUB = "import sys, types\nsys.modules['google.colab'] = types.ModuleType('google.colab')\n"
+# What a notebook on Colab finds; the Python of the environment starts with this line.
+STUB = "import sys, types; sys.modules['google.colab'] = types.ModuleType('google.colab')\n"
 
 
 def needed(names):
@@ -77,7 +77,7 @@ def colab(tmp_path_factory):
         pytest.skip(f"no virtual environment can be made here: {made.stderr.strip()[-200:]}")
     (site,) = venv.glob("lib/python*/site-packages")
     link(needed(PRESENT), site)
-    (site / "sitecustomize.py").write_text(STUB)
+    (site / "colab.pth").write_text(STUB)
     spec = {"argv": [str(venv / "bin" / "python"), "-m", "ipykernel_launcher", "-f", "{connection_file}"],
             "display_name": "Python 3", "language": "python"}  # fmt: skip
     (venv / "share" / "jupyter" / "kernels" / "python3").mkdir(parents=True)

@@ -51,7 +51,7 @@ def test_a_cell_that_raises_is_shown_and_leaves_no_record(chapter, tmp_path, cap
     assert "FAILED with what='raise'" in err and "In [3]:" in err and "1 / 0" in err
     assert err.splitlines()[-1].strip() == "ZeroDivisionError: division by zero"
     (home,) = (tmp_path / "out").iterdir()
-    assert sorted(path.name for path in home.iterdir()) == ["01_tiny.html", "01_tiny.ipynb", "failure.json"]
+    assert sorted(path.name for path in home.iterdir()) == ["01_tiny.ipynb", "failure.json"]
     assert json.loads((home / "failure.json").read_text())["reason"] == "ZeroDivisionError: division by zero"
 
 
