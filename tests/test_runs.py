@@ -57,11 +57,12 @@ def test_a_cell_that_raises_is_shown_and_leaves_no_record(chapter, tmp_path, cap
 
 def test_plain_papermill_gives_the_same_numbers(tmp_path):
     chapter = runs.chapter("04")
-    words = ["-p", "degree", "60", "-p", "profile", "smoke", "--cwd", str(chapter.parent), "--no-progress-bar"]
+    words = ["-p", "path_weight", "0.2", "-p", "seed", "103", "-p", "profile", "smoke"]
+    words += ["--cwd", str(chapter.parent), "--no-progress-bar"]
     plain = [sys.executable, "-m", "papermill", str(chapter), str(tmp_path / "plain.ipynb"), *words]
     env = runs.environment() | {"OMP_NUM_THREADS": "2"}
     subprocess.run(plain, check=True, capture_output=True, env=env)
-    assert tiny.left("run", "04", "-p", "degree=60", "--profile", "smoke", "--out", tmp_path / "out") == 0
+    assert tiny.left("run", "04", "-p", "path_weight=0.2", "-p", "seed=103", "--profile", "smoke", "--out", tmp_path / "out") == 0
     (home,) = (tmp_path / "out").iterdir()
     record = runs.record_of(home)
     found = gm.load_records(tmp_path / "plain.ipynb")
