@@ -62,7 +62,10 @@ def test_plain_papermill_gives_the_same_numbers(tmp_path):
     plain = [sys.executable, "-m", "papermill", str(chapter), str(tmp_path / "plain.ipynb"), *words]
     env = runs.environment() | {"OMP_NUM_THREADS": "2"}
     subprocess.run(plain, check=True, capture_output=True, env=env)
-    assert tiny.left("run", "04", "-p", "path_weight=0.2", "-p", "seed=103", "--profile", "smoke", "--out", tmp_path / "out") == 0
+    assert (
+        tiny.left("run", "04", "-p", "path_weight=0.2", "-p", "seed=103", "--profile", "smoke", "--out", tmp_path / "out")
+        == 0
+    )
     (home,) = (tmp_path / "out").iterdir()
     record = runs.record_of(home)
     found = gm.load_records(tmp_path / "plain.ipynb")
@@ -145,13 +148,14 @@ def test_chapters_and_parameters_are_listed(capsys):
 
 
 def test_an_id_follows_from_what_changes_a_result_and_from_nothing_else(chapter, tmp_path):
-    def name(given, profile="smoke", **more):
-        known = of_notebook(chapter)
+    def name(given, profile="smoke", without="", **more):
+        known = {name: parameter for name, parameter in of_notebook(chapter).items() if name != without}
         return runs.job({"chapter": str(chapter), "profile": profile}, known, given, HERE | more, folder="x")["about"]["run"]
 
     first = name({})
     assert first == name({"degree": 3}) == name({"profile": "smoke"})
     others = [name({"degree": 4}), name({"seed": 3}), name({}, "paper"), name({}, code="d"), name({}, device="cuda: x")]
+    assert name({}, "smoke", "profile") != name({}, "paper", "profile")  # BOOK_PROFILE counts also without a parameter
     text = chapter.read_text()
     chapter.write_text(text.replace("It multiplies.", "It does."))
     assert name({}) == first
