@@ -13,6 +13,7 @@ from .ensemble import train_ensemble
 from .training import Stage, load_run, train
 from . import recipes
 from .records import claim, exceeds_null, load_records, load_study, record, standard_error
+from .sweep import load_sweep
 
 __all__ = [
     "Graph",
@@ -59,4 +60,5 @@ __all__ = [
     "load_study",
     "record",
     "standard_error",
+    "load_sweep",
 ]

@@ -29,6 +29,20 @@ def folder_of(folder: str | Path) -> Path:
     return folder
 
 
+def write_whole(path: str | Path, content: str | bytes) -> None:
+    """Write a file beside its place, then put it there, so that a kill or a full disk leaves the old file or the new."""
+    path = Path(path)
+    part = path.with_name(f".{path.name}.{os.getpid()}.part")
+    try:
+        with open(part, "wb") as file:
+            file.write(content.encode() if isinstance(content, str) else content)
+            file.flush()
+            os.fsync(file.fileno())
+        os.replace(part, path)
+    finally:
+        part.unlink(missing_ok=True)
+
+
 def write(folder: Path, tensors: dict[str, Tensor], info: dict) -> None:
     """Write ``run.safetensors`` in ``folder``: beside it first, then in its place, so that a kill leaves old or new."""
     tensors = {name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()}

@@ -3,7 +3,6 @@
 import argparse
 import importlib.metadata
 import json
-import os
 import platform
 import subprocess
 import sys
@@ -13,10 +12,11 @@ from pathlib import Path
 import torch
 from tqdm import tqdm
 
-from . import _checks, checkpoints, cost, recipes, sampled
+from . import _checks, checkpoints, commands, cost, recipes, sampled
 from .graphs import path_star, tree_star
 from .metrics import first_hop_accuracy
 from .models import CORES, SequenceModel
+from .parameters import Parameter
 from .tasks import InContextTask, PathTask
 from .training import EVALUATIONS, PRECISIONS, Run, Stage, train
 
@@ -42,7 +42,7 @@ class _Parser(argparse.ArgumentParser):
 
     def error(self, message: str):
         """Say what is wrong, without the usage."""
-        self.exit(2, f"{self.prog}: {message}\n")
+        self.exit(2, f"{self.prog}: {' '.join(message.split())}\n")
 
 
 def main(argv: list[str] | None = None) -> None:
@@ -55,8 +55,10 @@ def main(argv: list[str] | None = None) -> None:
         Ours.
     """
     parser = _Parser(prog="geomem", description="Train models on graphs and measure what they remember.")
-    commands = parser.add_subparsers(dest="command", required=True)
-    _add_train(commands)  # a further command adds itself here, and says with set_defaults what runs it
+    added = parser.add_subparsers(dest="command", required=True)
+    graphs = _add_train(added)  # a further command adds itself here, and says with set_defaults what runs it
+    commands.add_run(added)
+    commands.add_sweep(added, {name: Trainings(p) for name, p in graphs.items()})
     args = parser.parse_args(argv)
     try:
         args.run(args)
@@ -65,11 +67,11 @@ def main(argv: list[str] | None = None) -> None:
             raise  # torch says so when an array does not fit; anything else is a bug, and its traceback is wanted
         parser.exit(2, f"geomem {args.command}: {' '.join(str(error).split()) or type(error).__name__}\n")
     except KeyboardInterrupt:
-        parser.exit(130, f"geomem {args.command}: interrupted. What the checkpoint holds is kept.\n")
+        parser.exit(130, f"geomem {args.command}: interrupted. What was written before is kept.\n")
 
 
-def _add_train(commands) -> None:
-    """Add ``train``, with one subcommand a graph."""
+def _add_train(commands) -> dict[str, argparse.ArgumentParser]:
+    """Add ``train``, with one subcommand a graph; return their parsers."""
     about = "train one model on one task, and measure it on held-out paths"
     graphs = commands.add_parser("train", help=about).add_subparsers(dest="graph", required=True)
     for name, make in (("path-star", path_star), ("tree-star", tree_star)):
@@ -103,6 +105,7 @@ def _add_train(commands) -> None:
     for name, value in (("--steps", 2000), ("--lr", 1e-3), ("--batch", 256), ("--warmup", 100)):
         p.add_argument(name, type=type(value), default=value, help="of the one stage [%(default)s]")
     _model_and_run(p)
+    return graphs.choices
 
 
 def _sizes(p) -> None:
@@ -140,18 +143,10 @@ def _train(args) -> None:
     folder = None if args.save is None else checkpoints.folder_of(args.save)
     if folder and args.checkpoint and folder.resolve() == Path(args.checkpoint).resolve():
         raise ValueError(f"save must name another folder than checkpoint, got {args.save!r}: it would take its place.")
-    for name, value in PROFILES[args.profile].items():
-        if getattr(args, name, None) is None:
-            setattr(args, name, value)
-    if args.graphs:
-        args.compile = "graphs"
-    if args.compile is None:
-        args.compile = args.device != "cpu" and torch.cuda.is_available()
+    _fill(args)
     task = args.task(args)
     recipe = args.recipe_of(args, task)
-    core_std = recipes.CORE_STD.get(args.model, 0.02) if args.core_std is None else args.core_std
-    model = dict(core=args.model, width=args.width, layers=args.layers, heads=args.heads, frozen=args.frozen, seed=args.seed,
-                 tied=not args.untied, init_std=args.init_std, core_std=core_std, context=max(32, task.context))  # fmt: skip
+    model = _model(args, task)
     steps, n = sum(stage.steps for stage in recipe), _checks.integer("snapshots", args.snapshots, least=0)
     listed = {round(steps * k / n) for k in range(1, n + 1)} - {0} | {steps}
     if args.profile == "paper" and args.device == "auto" and not torch.cuda.is_available():
@@ -170,12 +165,25 @@ def _train(args) -> None:
     if folder:
         run.save(folder)
     if out:
-        part = out.with_name(f".{out.name}.{os.getpid()}.part")
-        try:
-            part.write_text(text + "\n", encoding="utf8")
-            os.replace(part, out)
-        finally:
-            part.unlink(missing_ok=True)
+        checkpoints.write_whole(out, text + "\n")
+
+
+def _fill(args) -> None:
+    """Give every option that was not given the value of its profile."""
+    for name, value in PROFILES[args.profile].items():
+        if getattr(args, name, None) is None:
+            setattr(args, name, value)
+    if args.graphs:
+        args.compile = "graphs"
+    if args.compile is None:
+        args.compile = args.device != "cpu" and torch.cuda.is_available()
+
+
+def _model(args, task) -> dict:
+    """Return what the model is made with."""
+    core_std = recipes.CORE_STD.get(args.model, 0.02) if args.core_std is None else args.core_std
+    return dict(core=args.model, width=args.width, layers=args.layers, heads=args.heads, frozen=args.frozen, seed=args.seed,
+                tied=not args.untied, init_std=args.init_std, core_std=core_std, context=max(32, task.context))  # fmt: skip
 
 
 def _geometry(model: SequenceModel, task: PathTask, profile: str) -> dict:
@@ -266,6 +274,36 @@ def _directions(text: str) -> str | float:
         return float(text)
     except ValueError:
         return text
+
+
+class Trainings:
+    """What ``geomem sweep train GRAPH`` may vary: the options of ``geomem train GRAPH`` that change what comes out.
+
+    Args:
+        parser: That of ``geomem train GRAPH``.
+    """
+
+    elsewhere = {"help", "checkpoint", "save", "out", "json", "history"}
+
+    def __init__(self, parser: argparse.ArgumentParser):
+        self.parser = parser
+        self.known = {a.dest: _parameter(a) for a in parser._actions if a.dest not in self.elsewhere}
+
+    def check(self, words: list[str]) -> None:
+        """Make task, recipe and model of a run, so that what is wrong shows before any run starts."""
+        args = self.parser.parse_args(words)
+        _fill(args)
+        task = args.task(args)
+        args.recipe_of(args, task)
+        SequenceModel(task.vocabulary.n_tokens, **_model(args, task))
+
+
+def _parameter(option: argparse.Action) -> Parameter:
+    """Return an option as a parameter."""
+    kind = "bool" if option.nargs == 0 else option.type.__name__ if option.type in (int, float) else "str"
+    says = (option.help or "").replace("%(default)s", "").removesuffix("[]").strip()
+    return Parameter(name=option.dest, kind=kind, default=option.default, options=tuple(option.choices or ()),
+                     says=says + " (at least 0)" * (option.dest == "seed"), required=option.required)  # fmt: skip
 
 
 def _free_file(path: str) -> Path:

@@ -11,6 +11,7 @@ from matplotlib.axes import Axes
 from matplotlib.colors import to_rgba_array
 from torch import Tensor
 
+from . import _checks
 from .graphs import Graph
 from .records import load_study, mean_sd, spread
 from .spectral import EIGENVALUE_TOL, Spectrum
@@ -208,11 +209,46 @@ def band(x, values: Tensor, ax: Axes, *, color: str = INK, label: str = "", mark
         style: Of the line.
     """
     x, values = np.asarray(x), np.asarray(torch.as_tensor(values).double())
-    low, high = (0, 100) if values.shape[1] < 10 else (10, 90)
     over = 2 if style == "-" else 3  # a dashed line shows on a solid one, not under it
     ax.plot(x, values.mean(1), style, color=color, label=label, marker=marker, markersize=4, linewidth=1.6, zorder=over)
     if values.shape[1] > 1:
-        ax.fill_between(x, *np.percentile(values, [low, high], axis=1), color=color, alpha=0.18, linewidth=0)
+        ax.fill_between(x, *_spread(values, axis=1), color=color, alpha=0.18, linewidth=0)
+    return ax
+
+
+def _spread(values: np.ndarray, axis: int = 0) -> np.ndarray:
+    """Return the ends of the band: min and max below ten values, else the 10th and the 90th percentile."""
+    return np.percentile(values, [0, 100] if values.shape[axis] < 10 else [10, 90], axis=axis)
+
+
+def sweep(frame, x: str, y: str, ax: Axes, *, by: str | None = None) -> Axes:
+    """Draw a record against a parameter: the mean over all other parameters and values, with its band.
+
+    Args:
+        frame: As ``load_sweep`` gives it.
+        x: The parameter along the axis; text stands at equal distances.
+        y: The record.
+        ax: Where to draw.
+        by: A parameter with a line for each of its values; by default there is one line.
+
+    Raises:
+        ValueError: If the frame has no such column, or no run has both.
+    """
+    for column in (x, y, *([by] if by else [])):
+        _checks.one_of("a column", column, map(str, frame.columns))
+    frame = frame.dropna(subset=[x, y])
+    if not len(frame):
+        raise ValueError(f"frame must hold runs with {x} and {y}, got none.")
+    for number, (name, lines) in enumerate(frame.groupby(by) if by else [(None, frame)]):
+        groups = [(place, group[y].to_numpy(float)) for place, group in lines.groupby(x)]
+        label = "" if by is None else f"{by} {name}"
+        color = COLORS.get(name, SERIES[number % len(SERIES)])
+        places = [place for place, _ in groups]
+        ax.plot(places, [values.mean() for _, values in groups], "o-", color=color, label=label, markersize=4, linewidth=1.6)
+        ends = np.array([_spread(values) for _, values in groups]).T
+        ax.fill_between(places, *ends, color=color, alpha=0.18, linewidth=0)
+    ax.set_xlabel(x, fontsize=9)
+    ax.set_ylabel(y, fontsize=9)
     return ax
 
 

@@ -1,9 +1,10 @@
 """What every tool must agree on: the pages, the chapters, the one public address."""
 
-import os
 from pathlib import Path
 
 import yaml
+
+from geomem import checkpoints, runs
 
 ROOT = Path(__file__).resolve().parents[1]
 COLAB = "https://colab.research.google.com/github/"
@@ -36,15 +37,10 @@ def select(prefixes, root=ROOT):
     known = chapters(root)
     if not known:
         raise UserError("No chapter in _toc.yml exists yet.")
-    return [_one(prefix, known) for prefix in prefixes] if prefixes else known
-
-
-def _one(prefix, known):
-    found = [c for c in known if c.stem.startswith(Path(prefix).stem)]
-    if len(found) != 1:
-        trouble = "fits several chapters" if found else "fits no chapter"
-        raise UserError(f"{prefix!r} {trouble}: choose one of {', '.join(c.stem for c in found or known)}.")
-    return found[0]
+    try:
+        return [runs.chapter(prefix, known) for prefix in prefixes] if prefixes else known
+    except ValueError as error:
+        raise UserError(str(error)) from None
 
 
 def address(root=ROOT):
@@ -59,24 +55,16 @@ def colab_link(chapter, url):
 
 
 def setup_cell(url):
-    """Write the hidden first cell of every chapter: on Colab, it installs geomem or says why it cannot."""
-    action = f'raise SystemExit("{NOT_YET}")' if PLACEHOLDER in url else f'%pip install -q "geomem @ git+{url}"'
+    """Write the hidden first cell of every chapter: on Colab, it installs geomem and names the device, or says why not."""
+    install = f'%pip install -q "geomem @ git+{url}"\n    from geomem import runs\n\n    print(runs.says_device())'
+    action = f'raise SystemExit("{NOT_YET}")' if PLACEHOLDER in url else install
     return f'import sys\n\nif "google.colab" in sys.modules:\n    {action}'
-
-
-def environment(**extra):
-    """Settings of every process that computes: one thread each, so that company changes no digit."""
-    inherited = {k: v for k, v in os.environ.items() if k != "MPLBACKEND"}
-    fixed = {"OMP_NUM_THREADS": "1", "PYTHONHASHSEED": "0", "JUPYTER_PREFER_ENV_PATH": "1"}
-    return inherited | fixed | extra
 
 
 def write_whole(path, text):
     """Write a file whole or not at all."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    part = path.with_name(path.name + ".part")
-    part.write_text(text, encoding="utf8")
-    part.replace(path)
+    checkpoints.write_whole(path, text)
 
 
 def run(main):

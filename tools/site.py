@@ -10,6 +10,7 @@ import shutil
 import subprocess
 import sys
 
+from geomem import runs
 from tools import book, notebooks
 
 BUILD = book.ROOT / "_build"
@@ -37,7 +38,7 @@ def render():
     command = [sys.executable, "-c", "from jupyter_book.cli.main import main; main()", "build", str(SOURCE)]
     done = subprocess.run(
         [*command, "--path-output", str(book.ROOT), "-W", "--keep-going", "--all"],
-        env=book.environment(NO_COLOR="1"),
+        env=runs.environment(NO_COLOR="1"),
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
         text=True,

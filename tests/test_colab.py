@@ -1,0 +1,132 @@
+"""A chapter on Colab: torch, numpy and Jupyter are there, one hidden cell installs geomem and changes neither."""
+
+import importlib.metadata
+import json
+import os
+import re
+import shutil
+import subprocess
+import sys
+import tomllib
+from pathlib import Path
+
+import pytest
+
+from tools import book
+
+PRESENT = "torch numpy scipy networkx matplotlib safetensors tqdm ipykernel nbclient nbformat pip".split()
+RUN = """import nbclient, nbformat, sys
+nb = nbformat.read(sys.argv[1], 4)
+nbclient.NotebookClient(nb, kernel_name="python3", timeout=600).execute(cwd=".")
+nbformat.write(nb, sys.argv[2])"""
+# What a notebook on Colab finds; the Python of the environment starts with this line.
+STUB = "import sys, types; sys.modules['google.colab'] = types.ModuleType('google.colab')\n"
+
+
+def needed(names):
+    """Return the installed distributions that the named ones need, themselves included."""
+    found, queue = {}, list(names)
+    while queue:
+        name = re.sub(r"[-_.]+", "-", queue.pop()).lower()
+        if name in found:
+            continue
+        try:
+            found[name] = importlib.metadata.distribution(name)
+        except importlib.metadata.PackageNotFoundError:
+            continue
+        plain = [text for text in found[name].requires or () if "extra ==" not in text]
+        queue += [re.match(r"[\w.-]+", text)[0] for text in plain]
+    return found
+
+
+def link(distributions, site):
+    """Put these distributions, and nothing else, into an environment: links, since torch is large."""
+    for distribution in distributions.values():
+        for top in {file.parts[0] for file in distribution.files or () if file.parts[0] not in ("..", "__pycache__")}:
+            source, target = Path(distribution.locate_file(top)), site / top
+            if source.exists() and not target.exists():
+                target.symlink_to(source)
+
+
+def python(venv, *words, **options):
+    done = subprocess.run([venv / "bin" / "python", *words], capture_output=True, text=True, **options)
+    assert done.returncode == 0, done.stdout + done.stderr
+    return done.stdout
+
+
+@pytest.fixture(scope="module")
+def wheel(tmp_path_factory):
+    """Build the wheel from a copy, so that nothing is left in the working tree."""
+    folder = tmp_path_factory.mktemp("wheel")
+    for name in ("geomem", "book/results"):
+        shutil.copytree(book.ROOT / name, folder / name, ignore=shutil.ignore_patterns("__pycache__"))
+    for name in ("pyproject.toml", "README.md", "LICENSE"):
+        shutil.copy(book.ROOT / name, folder)
+    words = ["-m", "pip", "wheel", "-q", "--no-deps", "--no-build-isolation", "--no-index", "-w", folder / "dist", folder]
+    subprocess.run([sys.executable, *words], check=True, capture_output=True)
+    (built,) = (folder / "dist").glob("*.whl")
+    return built
+
+
+@pytest.fixture(scope="module")
+def colab(tmp_path_factory):
+    """Make a clean environment that has what Colab has, and no geomem."""
+    venv = tmp_path_factory.mktemp("colab") / "venv"
+    made = subprocess.run([sys.executable, "-m", "venv", "--without-pip", venv], capture_output=True, text=True)
+    if made.returncode:
+        pytest.skip(f"no virtual environment can be made here: {made.stderr.strip()[-200:]}")
+    (site,) = venv.glob("lib/python*/site-packages")
+    link(needed(PRESENT), site)
+    (site / "colab.pth").write_text(STUB)
+    spec = {"argv": [str(venv / "bin" / "python"), "-m", "ipykernel_launcher", "-f", "{connection_file}"],
+            "display_name": "Python 3", "language": "python"}  # fmt: skip
+    (venv / "share" / "jupyter" / "kernels" / "python3").mkdir(parents=True)
+    (venv / "share" / "jupyter" / "kernels" / "python3" / "kernel.json").write_text(json.dumps(spec))
+    return venv
+
+
+def test_a_chapter_installs_geomem_and_runs(wheel, colab, tmp_path):
+    clean = {name: value for name, value in os.environ.items() if name not in ("PYTHONPATH", "MPLBACKEND", "BOOK_PROFILE")}
+    env = clean | {"BOOK_PROFILE": "smoke", "JUPYTER_PREFER_ENV_PATH": "1", "PIP_NO_INDEX": "1", "OMP_NUM_THREADS": "1"}
+    versions = "from importlib.metadata import *; print(version('torch'), version('numpy'), len(list(distributions())))"
+    before = python(colab, "-c", versions, env=env).split()
+    absent = subprocess.run([colab / "bin" / "python", "-c", "import geomem"], capture_output=True, env=env, cwd=tmp_path)
+    assert b"No module named 'geomem'" in absent.stderr
+
+    name = "04_hardest_token"  # trains a model and reads studies
+    url = "https://github.com/someone/geomem"
+    opening = book.setup_cell(url)
+    assert f"geomem @ git+{url}" in opening
+    notebook = json.loads((book.ROOT / "book" / f"{name}.ipynb").read_text(encoding="utf8"))
+    first = next(cell for cell in notebook["cells"] if cell["cell_type"] == "code")
+    assert "".join(first["source"]) == book.setup_cell(book.address())
+    first["source"] = opening.replace(f"geomem @ git+{url}", str(wheel))  # the one thing that is not Colab's
+    (tmp_path / f"{name}.ipynb").write_text(json.dumps(notebook))
+    python(colab, "-c", RUN, f"{name}.ipynb", "out.ipynb", env=env, cwd=tmp_path)
+
+    ran = json.loads((tmp_path / "out.ipynb").read_text())
+    cells = [cell for cell in ran["cells"] if cell["cell_type"] == "code"]
+    said = "".join("".join(out.get("text", "")) for out in cells[0]["outputs"])
+    assert "everything runs on the CPU" in said or "Large models train on cuda" in said
+    assert all(cell["execution_count"] for cell in cells)
+    after = python(colab, "-c", versions, env=env).split()
+    assert after[:2] == before[:2] and int(after[2]) == int(before[2]) + 1  # geomem came, and nothing else did
+
+
+def test_the_wheel_holds_every_package_and_study_and_no_test(wheel):
+    import zipfile
+
+    names = set(zipfile.ZipFile(wheel).namelist())
+    modules = {str(path.relative_to(book.ROOT)) for path in (book.ROOT / "geomem").rglob("*.py")}
+    studies = {f"geomem/results/{path.name}" for path in (book.ROOT / "book" / "results").glob("*.json")}
+    inside = {name for name in names if ".dist-info/" not in name}
+    assert modules | studies <= inside and len(studies) > 10 and all(name.startswith("geomem/") for name in inside)
+
+
+def test_what_a_sweep_needs_is_an_extra_and_pinned():
+    project = tomllib.loads((book.ROOT / "pyproject.toml").read_text())["project"]
+    pins = {line.partition("==")[0] for line in (book.ROOT / "requirements.txt").read_text().splitlines()}
+    extra = {line.partition(">=")[0] for line in project["optional-dependencies"]["sweep"]}
+    assert extra == {"dask", "distributed", "pandas", "papermill", "ipykernel", "nbconvert", "psutil", "PyYAML"}
+    assert extra | {"dask-jobqueue"} <= pins
+    assert not extra & {line.partition(">=")[0] for line in project["dependencies"]}

@@ -1,0 +1,141 @@
+"""Random graphs, files and parameters: each works or is refused in one sentence. ``make fuzz`` tries many more."""
+
+import contextlib
+import io
+import os
+import warnings
+
+import networkx as nx
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+import geomem as gm
+from geomem import cli, parameters, runs
+from geomem.parameters import Parameter
+
+CASES = int(os.environ.get("FUZZ", "500"))
+FUZZ = settings(max_examples=CASES, deadline=None, database=None, derandomize="FUZZ" not in os.environ,
+                suppress_health_check=list(HealthCheck))  # fmt: skip
+NAMES = ("degree", "share", "core", "deep", "profile")
+KNOWN = {
+    "degree": Parameter(name="degree", kind="int", default=3, says="arms, at least 2"),
+    "share": Parameter(name="share", kind="float", default=0.5, says="above 0, below 1"),
+    "core": Parameter(name="core", kind="str", default="", says="linear or transformer"),
+    "deep": Parameter(name="deep", kind="bool", default=False),
+    "profile": Parameter(name="profile", kind="str", default=""),
+}
+TEXT = st.text(max_size=30) | st.from_regex(r"[-+]?\d{1,4}([:,.][-+]?\d{0,4}){0,4}", fullmatch=True)
+SETTING = st.builds("{}={}".format, st.sampled_from(NAMES) | TEXT, TEXT) | TEXT
+
+
+def works_or_says(call, *args, **kwargs):
+    """Return what comes out, or None after a refusal in a sentence or two; any other error is ours."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", UserWarning)
+        try:
+            return call(*args, **kwargs)
+        except (ValueError, TypeError) as error:
+            text = str(error)
+            assert " must " in text or "there is no parameter" in text or "is written" in text or "readable" in text, text
+            assert type(error) in (ValueError, TypeError) and len(text) < 5000
+            return None
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory):
+    return tmp_path_factory.mktemp("fuzz")
+
+
+def is_a_graph(g):
+    assert g is None or (g.n_edges >= 1 and len(set(g.labels)) == g.n_nodes >= 2 and int(g.edges.max()) < g.n_nodes)
+
+
+FIELD = st.sampled_from(["a", "b", "", " ", '"', '""', '"a,b"', "#", "\t", "\ufeff", "é", "\x00", "0", "a\rb"]) | st.text(
+    max_size=5
+)
+ROW = st.lists(FIELD, max_size=4).map(",".join)
+LINES = st.lists(ROW, max_size=6).map("\n".join).map(lambda text: text.encode("utf8", "surrogatepass"))
+
+
+@FUZZ
+@given(
+    content=LINES | st.binary(max_size=40),
+    suffix=st.sampled_from([".csv", ".tsv", ""]),
+    columns=st.tuples(st.integers(-1, 3), st.integers(-1, 3)) | st.just((0, 1)),
+    header=st.booleans(),
+)
+def test_read_edges(folder, content, suffix, columns, header):
+    path = folder / f"facts{suffix}"
+    path.write_bytes(content)
+    is_a_graph(works_or_says(gm.read_edges, path, columns=columns, header=header))
+
+
+NODE = st.integers(-3, 5) | st.text(max_size=2) | st.none() | st.tuples(st.integers(0, 2)) | st.floats() | st.booleans()
+
+
+@FUZZ
+@given(st.lists(st.tuples(NODE, NODE) | st.lists(NODE, max_size=3) | NODE, max_size=8))
+def test_from_edges(pairs):
+    is_a_graph(works_or_says(gm.Graph.from_edges, pairs))
+
+
+@FUZZ
+@given(
+    kind=st.sampled_from([nx.Graph, nx.Graph, nx.DiGraph, nx.MultiGraph]),
+    nodes=st.lists(NODE.filter(lambda node: node is not None), max_size=4),
+    pairs=st.lists(st.tuples(st.integers(0, 5), st.integers(0, 5)), max_size=8),
+)
+def test_from_networkx(kind, nodes, pairs):
+    graph = kind()
+    graph.add_nodes_from(nodes)
+    graph.add_edges_from(pairs)
+    is_a_graph(works_or_says(gm.Graph.from_networkx, graph))
+
+
+@FUZZ
+@given(st.lists(SETTING, max_size=4))
+def test_parameters_of_a_run(texts):
+    found = works_or_says(parameters.values, KNOWN, texts)
+    for name, value in (found or {}).items():
+        assert KNOWN[name].check(value) == value
+        assert type(value) is not str or f"{name}={value}" in texts
+    if found is not None:
+        job = runs.job({"command": ["x"]}, KNOWN, found, {"code": "", "versions": {"torch": ""}, "device": ""}, folder=".")
+        assert runs.RUN_ID.fullmatch(job["about"]["run"])
+
+
+@FUZZ
+@given(st.lists(SETTING, max_size=4))
+def test_parameters_of_a_sweep(texts):
+    found = works_or_says(parameters.grid, KNOWN, texts)
+    assert found is None or 1 <= len(found) <= parameters.MOST_RUNS
+    assert found is None or len({tuple(point.values()) for point in found}) == len(found)
+
+
+SCALAR = st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=8)
+TREE = st.dictionaries(st.sampled_from(NAMES) | st.text(max_size=8), SCALAR | st.lists(SCALAR, max_size=3), max_size=3)
+YAML = st.text(max_size=60).map(lambda text: text.encode("utf8", "surrogatepass")) | st.binary(max_size=40)
+
+
+@FUZZ
+@given(st.one_of(YAML, TREE), st.booleans())
+def test_files_of_parameters(folder, content, many):
+    import yaml
+
+    path = folder / "p.yaml"
+    path.write_bytes(content if isinstance(content, bytes) else yaml.safe_dump(content).encode("utf8", "surrogatepass"))
+    works_or_says(parameters.grid if many else parameters.values, KNOWN, [], path)
+
+
+@FUZZ
+@given(
+    st.lists(TEXT.filter(lambda text: text not in ("-h", "--help", "--list")), max_size=3), st.sampled_from(["run", "sweep"])
+)
+def test_the_command_line_refuses_in_one_sentence(folder, words, command):
+    """Nothing here names a chapter or a graph, so nothing may run, and nothing may be written."""
+    said = io.StringIO()
+    with contextlib.redirect_stderr(said), pytest.raises(SystemExit) as stop:
+        cli.main([command, "no such chapter", *words, "--out", str(folder / "never")])
+    assert stop.value.code == 2 and said.getvalue().startswith("geomem") and "Traceback" not in said.getvalue()
+    assert said.getvalue().count("\n") == 1 and not (folder / "never").exists()
