@@ -57,13 +57,14 @@ def panels(rows: int = 1, columns: int = 1, *, height: float = 2.8, width: float
 
 def name(ax: Axes, text: str) -> Axes:
     """Write a small name above a panel."""
-    ax.set_title(text, loc="left", fontsize=10, color=INK)
+    ax.set_title(text, loc="left", fontsize=10, color=INK, parse_math=False)
     return ax
 
 
 def row_name(ax: Axes, text: str) -> Axes:
     """Write a name upright at the left of a row of panels."""
-    ax.text(-0.08, 0.5, text, rotation=90, transform=ax.transAxes, ha="right", va="center", fontsize=10, color=INK)
+    ax.text(-0.08, 0.5, text, rotation=90, transform=ax.transAxes, ha="right", va="center", fontsize=10, color=INK,
+            parse_math=False)  # fmt: skip
     return ax
 
 

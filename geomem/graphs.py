@@ -438,8 +438,20 @@ FAMILIES = {
     "irregular": irregular,
     "karate": lambda: Graph.from_networkx(nx.karate_club_graph(), name="karate club"),
     "les_miserables": lambda: Graph.from_networkx(nx.les_miserables_graph(), name="Les Miserables"),
+    "florentine": lambda: Graph.from_networkx(nx.florentine_families_graph(), name="Florentine families"),
+    "davis": lambda: Graph.from_networkx(nx.davis_southern_women_graph(), name="Davis southern women"),
+    "family": lambda: read_edges(_shipped("family.csv")),
+    "places": lambda: read_edges(_shipped("places.csv")),
 }
-"""Every graph that has a name of its own, made without arguments: the paper's at its tiny sizes, and known networks."""
+"""Every graph that has a name of its own, made without arguments: the paper's at its tiny sizes, known networks, and the
+facts that come with the book."""
+
+
+def _shipped(file: str) -> Path:
+    """Return where a file of facts lies: in the book, or in the installed package."""
+    here = Path(__file__).parent
+    folders = here / "data", here.parent / "book" / "data"
+    return next((folder / file for folder in folders if (folder / file).is_file()), folders[-1] / file)
 
 
 def named_graph(name: str) -> Graph:
@@ -447,7 +459,8 @@ def named_graph(name: str) -> Graph:
 
     Args:
         name: A name in ``FAMILIES``: "path_star", "tree_star", "grid", "cycle", "irregular" (at the paper's tiny sizes),
-            "karate", "les_miserables"; or the path of a file that ``read_edges`` takes.
+            "karate", "les_miserables", "florentine", "davis", and the book's own files of facts, "family" and "places"; or
+            the path of a file that ``read_edges`` takes.
 
     Raises:
         TypeError: If the name is not a string.

@@ -56,17 +56,54 @@ def edge_recall(
         (1.0, 0.4)
     """
     scores, rows, targets = _rows(scores, g, self_edges, directions, nodes, facts)
-    k = targets.sum(-1)
     size = scores.abs().nan_to_num(posinf=0).amax((-2, -1), keepdim=True)
     scores = (scores / torch.where(size == 0, 1.0, size * ROUNDING)).round()
     if not self_edges:
         scores, targets = _without_self(rows, scores, targets)
+    k = targets.sum(-1)
+    above, tied, places = _hits(scores, targets)
+    return ((above.sum(-1) + places * tied.sum(-1)) / k.clamp(min=1))[..., k > 0].mean(-1)
+
+
+def recalled_facts(scores, g: Graph) -> Tensor:
+    """Return which facts are recalled, float64 ``(..., n, n)``: at ``[u, v]`` 1 if v is among u's k highest scores.
+
+    k is the degree of u, u itself is left out, and ties count by expectation, as in ``edge_recall``: the sum of a row over
+    its degree is the recall of the node, and the mean of that is the edge recall. Pairs that are no edge are 0.
+
+    Args:
+        scores: ``scores[..., u, v]`` is the score of v given u, ``(..., n, n)``.
+        g: The graph that was trained, both directions, without self edges.
+
+    Raises:
+        ValueError: If the shape is wrong or a score is NaN.
+
+    Source:
+        Ours.
+
+    Example:
+        >>> from geomem.graphs import path_star
+        >>> g = path_star(2, 2)  # 1 - 0 - 2
+        >>> recalled_facts([[0.0, 1, 1], [0, 0, 1], [2, 1, 0]], g).tolist()  # asked for 1, the table says 2
+        [[0.0, 1.0, 1.0], [0.0, 0.0, 0.0], [1.0, 0.0, 0.0]]
+    """
+    scores, rows, targets = _rows(scores, g, False, "both", None)
+    size = scores.abs().nan_to_num(posinf=0).amax((-2, -1), keepdim=True)
+    scores = (scores / torch.where(size == 0, 1.0, size * ROUNDING)).round()
+    found = torch.zeros_like(scores)
+    above, tied, places = _hits(*_without_self(rows, scores, targets))
+    found[..., rows[:, None] != rows] = (above + places[..., None] * tied).flatten(-2)
+    return found
+
+
+def _hits(scores: Tensor, targets: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+    """Return which targets are surely among their row's k highest scores, which are tied for a place, and their chance."""
+    k = targets.sum(-1)
     highest = scores.topk(int(k.max()), dim=-1).values  # sorted; whole rows of a large graph take seconds to sort
     threshold = highest.gather(-1, (k - 1).clamp(min=0)[:, None].expand(*scores.shape[:-1], 1))
     above, tied = scores > threshold, scores == threshold
     places = (k - above.sum(-1)).double() / tied.sum(-1)  # the share of the tied that still has a place among the k
-    hits = (above * targets).sum(-1) + places * (tied * targets).sum(-1)
-    return (hits / k.clamp(min=1))[..., k > 0].mean(-1)
+    return above * targets, tied * targets, places
 
 
 def edge_margin(
@@ -465,6 +502,40 @@ def geometric_share(E, logits, g: Graph) -> tuple[Tensor, Tensor]:
         >>> geometric_share(torch.eye(5), cycle(5).adjacency(), cycle(5))
         (tensor(0., dtype=torch.float64), tensor(1., dtype=torch.float64))
     """
+    L = node_table("logits", logits, g, columns=g.n_nodes)
+    fit, rest = split_logits(E, L, g)
+    scale = _off_diagonal(L).abs().amax(-1)[..., None, None]
+    chance = g.degrees.double().mean() / (g.n_nodes - 1)
+    shares = []
+    for part in (fit, rest):
+        part = torch.where(part.abs() < ROUNDING * scale, 0.0, part)
+        shares.append(((edge_recall(part, g) - chance) / (1 - chance)).clamp(0, 1))
+    return tuple(shares)
+
+
+def split_logits(E, logits, g: Graph) -> tuple[Tensor, Tensor]:
+    """Split the logits into what the embedding's own similarities carry and the rest, as ``geometric_share`` does.
+
+    Args:
+        E: Embeddings, ``(..., n, m)``.
+        logits: The model's own scores of v given u, ``(..., n, n)``.
+        g: The graph.
+
+    Returns:
+        F and L - F, float64 ``(..., n, n)`` each, without self pairs and row means.
+
+    Raises:
+        ValueError: If the shapes do not fit, or E is zero.
+
+    Source:
+        Ours.
+
+    Example:
+        >>> from geomem.graphs import cycle
+        >>> fit, rest = split_logits(torch.eye(5), cycle(5).adjacency(), cycle(5))
+        >>> float(fit.abs().max()), rest[0, 1:].tolist()
+        (0.0, [0.5, -0.5, -0.5, 0.5])
+    """
     E, L = node_table("E", E, g), node_table("logits", logits, g, columns=g.n_nodes)
     K = E @ E.mT
     top = torch.linalg.eigvalsh(K)[..., -1, None, None]
@@ -474,13 +545,7 @@ def geometric_share(E, logits, g: Graph) -> tuple[Tensor, Tensor]:
     powers = torch.stack([_off_diagonal(P) for P in (K, K @ K, K @ K @ K)], dim=-1)
     L = _off_diagonal(L)
     fit = (powers @ (torch.linalg.pinv(powers, rtol=1e-12) @ L[..., None]))[..., 0]
-    scale = L.abs().amax(-1, keepdim=True)
-    chance = g.degrees.double().mean() / (g.n_nodes - 1)
-    shares = []
-    for part in (fit, L - fit):
-        part = torch.where(part.abs() < ROUNDING * scale, 0.0, part).unflatten(-1, (g.n_nodes, g.n_nodes))
-        shares.append(((edge_recall(part, g) - chance) / (1 - chance)).clamp(0, 1))
-    return tuple(shares)
+    return tuple(part.unflatten(-1, (g.n_nodes, g.n_nodes)) for part in (fit, L - fit))
 
 
 class CoreSurvival(NamedTuple):

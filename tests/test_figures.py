@@ -150,3 +150,13 @@ def test_figures_change_no_global_style():
 def test_studies_are_listed_with_their_hours():
     rows = figures.studies(["two_phase", "map"]).splitlines()
     assert len(rows) == 4 and rows[2].startswith("| two_phase | Facts first") and float(rows[2].split("|")[-2]) > 0
+
+
+@pytest.mark.parametrize("write", [figures.name, figures.row_name])
+@pytest.mark.parametrize("text", ["$x^2$", r"a \frac{ $", "<b>bold</b>"])
+def test_a_name_is_text_whatever_it_is(write, text, ax):
+    write(ax, text)
+    ax.figure.canvas.draw()  # a broken formula would raise here
+    drawn = [ax.title, ax._left_title, *ax.texts]
+    assert [t.get_text() for t in drawn if t.get_text()] == [text]
+    assert not any(t.get_parse_math() for t in drawn if t.get_text())

@@ -1,4 +1,7 @@
+import csv
 import warnings
+from collections import Counter
+from pathlib import Path
 
 import networkx as nx
 import pytest
@@ -64,6 +67,49 @@ def test_the_other_families_have_the_papers_counts():
 
 def test_every_family_has_a_name_of_its_own():
     assert len({g.name for g in TINY} - {"graph"}) == len(TINY) == len(FAMILIES)
+
+
+def rows_of(name):
+    """Return the rows of a file of facts that came with the book, read by nothing of ours, and its comments."""
+    lines = (Path(__file__).parents[1] / "book" / "data" / f"{name}.csv").read_text(encoding="utf8").splitlines()
+    return list(csv.reader(x for x in lines if not x.startswith("#"))), [x for x in lines if x.startswith("#")]
+
+
+@pytest.mark.parametrize("name, nodes, edges, pieces", [("family", 37, 37, 1), ("places", 64, 58, 6)])
+def test_the_books_files_of_facts_are_well_formed(name, nodes, edges, pieces):
+    rows, comments = rows_of(name)
+    assert "Typed by hand" in " ".join(comments)
+    assert all(len(row) == 2 and all(x == x.strip() and x.isprintable() and x for x in row) for row in rows)
+    assert len({frozenset(row) for row in rows}) == len(rows) == edges  # none twice, in neither direction
+    g = gm.named_graph(name)  # a merged row would warn, and a warning is an error here
+    assert pairs_of(g) == {frozenset(row) for row in rows}
+    assert (g.n_nodes, len(g.components().unique())) == (nodes, pieces)
+    assert len({x.lower() for x in g.labels}) == nodes  # one spelling a name
+
+
+def test_every_place_lies_in_one_other_and_a_city_two_steps_below_a_continent():
+    rows, _ = rows_of("places")
+    parent = dict(rows)
+    assert len(parent) == len(rows)  # nothing lies in two
+    continents = set(parent.values()) - set(parent)
+    assert continents == {"Africa", "Asia", "Europe", "North America", "South America", "Oceania"}
+    countries = {part for part, whole in rows if whole in continents}
+    assert {whole for _, whole in rows} == continents | countries  # every country has a city
+    assert nx.is_forest(gm.named_graph("places").to_networkx())
+
+
+def test_the_family_has_one_ring_and_one_child_with_two_parents():
+    rows, _ = rows_of("family")
+    children = Counter(child for _, child in rows)
+    assert {child: k for child, k in children.items() if k > 1} == {"Charles III": 2}
+    assert {parent for parent, _ in rows} - set(children) == {"Queen Victoria"}  # all others are someone's child
+    assert [len(ring) for ring in nx.cycle_basis(gm.named_graph("family").to_networkx())] == [10]
+
+
+def test_the_classic_networks_have_their_known_counts():
+    counts = {name: (g.n_nodes, g.n_edges) for name in FAMILIES if (g := gm.named_graph(name))}
+    assert counts["karate"] == (34, 78) and counts["les_miserables"] == (77, 254)
+    assert counts["florentine"] == (15, 20) and counts["davis"] == (18 + 14, 89)
 
 
 @tiny

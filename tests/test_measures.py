@@ -46,6 +46,8 @@ MEASURES = {
     "arm_separation": dict(on="rooted", ignores=ANGLES, random=lambda g: 0),
     "silhouette": dict(on="rooted", ignores=ANGLES),
     "geometric_share": dict(on="any", ignores={"scaled", "lifted"}),
+    "recalled_facts": dict(on="any", ignores={"scaled", "lifted"}),
+    "split_logits": dict(on="any", ignores={"lifted"}),
     "core_survival": dict(on="any", ignores={"scaled"}),
     "energy": dict(on="any", ignores={"scaled"}, random=lambda g: gm.Spectrum(g).multiplicities / g.n_nodes),
     "cumulative_energy": dict(on="any", ignores={"scaled"}, random=lambda g: torch.arange(1, dims(g) + 1) / dims(g)),

@@ -8,6 +8,7 @@ import torch
 from scipy.stats import spearmanr
 
 import geomem as gm
+from geomem import metrics
 from geomem.memory import path_star_memory
 from geomem.metrics import arm_separation, core_survival, edge_margin, silhouette
 from geomem.models.linear import Dense
@@ -594,3 +595,47 @@ def test_core_survival_takes_wide_tables_and_refuses_what_does_not_fit():
     ):
         with pytest.raises(kind, match=message):
             call()
+
+
+@pytest.mark.parametrize("name", ["karate", "places", "irregular"])
+def test_recalled_facts_are_those_among_the_highest_scores(name):
+    g = gm.named_graph(name)
+    noise = torch.rand(3, g.n_nodes, g.n_nodes, generator=torch.Generator().manual_seed(0), dtype=torch.float64)
+    scores = noise + g.adjacency() * 0.4
+    found = metrics.recalled_facts(scores, g)
+    for s, u in itertools.product(range(3), range(g.n_nodes)):
+        others = [v for v in range(g.n_nodes) if v != u]
+        best = sorted(others, key=lambda v: -scores[s, u, v])[: int(g.degrees[u])]
+        hits = {v for v in best if g.adjacency()[u, v]}
+        assert set(found[s, u].nonzero().flatten().tolist()) == hits and set(found[s, u].unique().tolist()) <= {0.0, 1.0}
+    by_node = found.sum(-1) / g.degrees
+    torch.testing.assert_close(by_node.mean(-1), gm.edge_recall(scores, g), rtol=0, atol=1e-12)
+
+
+def test_tied_facts_are_recalled_by_expectation():
+    star = gm.path_star(4, 2)  # a hub and four leaves: constant scores know the hub's answers, and a quarter of a leaf's
+    found = metrics.recalled_facts(torch.ones(5, 5), star)
+    assert found[0, 1:].tolist() == [1.0] * 4 and found[1:, 0].tolist() == [0.25] * 4 and found[1:, 1:].eq(0).all()
+
+
+def test_split_logits_add_up_and_the_rest_is_orthogonal_to_the_similarities():
+    g = gm.named_graph("florentine")
+    generator = torch.Generator().manual_seed(1)
+    E, L = (torch.randn(2, 15, k, generator=generator, dtype=torch.float64) for k in (6, 15))
+    fit, rest = metrics.split_logits(E, L, g)
+    others = ~torch.eye(15, dtype=torch.bool)
+    whole = L - (L * others).sum(-1, keepdim=True) / 14
+    torch.testing.assert_close((fit + rest)[:, others], whole[:, others], rtol=0, atol=1e-9)
+    assert fit[:, ~others].eq(0).all() and rest[:, ~others].eq(0).all()
+    K = E @ E.mT
+    for power in (K, K @ K, K @ K @ K):  # row means of the rest are 0, so those of the power need not be removed
+        assert ((rest * power)[:, others].sum(-1) / power.norm() / rest.norm()).abs().max() < 1e-9
+
+
+def test_split_logits_give_a_table_its_own_logits_and_a_look_up_none():
+    g = gm.named_graph("davis")
+    E = torch.randn(32, 8, generator=torch.Generator().manual_seed(2), dtype=torch.float64)
+    fit, rest = metrics.split_logits(E, E @ E.T, g)
+    assert rest.abs().max() < 1e-9 * fit.abs().max()
+    fit, rest = metrics.split_logits(torch.eye(32), g.adjacency(), g)
+    assert fit.abs().max() < 1e-9 * rest.abs().max()
