@@ -58,7 +58,7 @@ def python(venv, *words, **options):
 def wheel(tmp_path_factory):
     """Build the wheel from a copy, so that nothing is left in the working tree."""
     folder = tmp_path_factory.mktemp("wheel")
-    for name in ("geomem", "book/results"):
+    for name in ("geomem", "book/results", "book/data"):
         shutil.copytree(book.ROOT / name, folder / name, ignore=shutil.ignore_patterns("__pycache__"))
     for name in ("pyproject.toml", "README.md", "LICENSE"):
         shutil.copy(book.ROOT / name, folder)
@@ -119,6 +119,7 @@ def test_the_wheel_holds_every_package_and_study_and_no_test(wheel):
     names = set(zipfile.ZipFile(wheel).namelist())
     modules = {str(path.relative_to(book.ROOT)) for path in (book.ROOT / "geomem").rglob("*.py")}
     studies = {f"geomem/results/{path.name}" for path in (book.ROOT / "book" / "results").glob("*.json")}
+    studies |= {f"geomem/data/{path.name}" for path in (book.ROOT / "book" / "data").glob("*.csv")}
     inside = {name for name in names if ".dist-info/" not in name}
     assert modules | studies <= inside and len(studies) > 10 and all(name.startswith("geomem/") for name in inside)
 
