@@ -10,7 +10,7 @@ import torch
 
 import geomem as gm
 from geomem import blockwise, cost
-from geomem.loss import CHUNK_BYTES, _product
+from geomem.loss import CHUNK_BYTES, product
 
 
 def seconds_of(work, device: torch.device, *, least: float = 1.0, repeats: int = 3) -> float:
@@ -37,7 +37,7 @@ def bound(n: int, dim: int, rows: int, device: torch.device, precision: str) -> 
     dtype = blockwise.PRECISIONS[precision]
     low = torch.bfloat16 if precision == "bf16" else dtype
     a, b = torch.randn(rows, dim, device=device).to(low), torch.randn(dim, n, device=device).to(low)
-    one = seconds_of(lambda: _product(a, b, dtype), device, least=0.3)
+    one = seconds_of(lambda: product(a, b, dtype), device, least=0.3)
     return flops / (2 * rows * n * dim / one)
 
 

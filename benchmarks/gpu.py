@@ -6,8 +6,6 @@
 import argparse
 from dataclasses import replace
 
-import torch
-
 import geomem as gm
 from geomem import cost, recipes
 from geomem.cli import PROFILES
@@ -25,7 +23,7 @@ def a_model(task, options, seed: int = 100) -> gm.SequenceModel:
 def speed(options, steps: int = 30) -> None:
     """Print each stage's step, plain and compiled, beside what its operations and its bytes would take alone."""
     task = gm.PathTask(gm.path_star(options.degree, options.length), target="first", seed=100)
-    name = torch.cuda.get_device_name() if torch.cuda.is_available() else "cpu"
+    name = gm._checks.device_name("auto")
     peak, bandwidth = (cost.rate_of(table, name) for table in (cost.PEAKS, cost.BANDWIDTHS))
     print(f"{name}: stated peak {peak}, bandwidth {bandwidth}")
     for stage in recipes.edges_then_first(task, recipes.PAPER):

@@ -4,6 +4,7 @@ import difflib
 import math
 import numbers
 from collections.abc import Iterable, Sequence
+from pathlib import Path
 
 DENSE_LIMIT = 5_000
 """Largest n for which an n x n array is made (5,000 squared in float64 is 200 MB)."""
@@ -112,3 +113,17 @@ def device_of(device: str):
     if device.startswith("cuda") and not torch.cuda.is_available():
         raise ValueError(f"device must be one this machine has, got {device!r}: there is no CUDA here. Use device='cpu'.")
     return torch.device(("cuda" if torch.cuda.is_available() else "cpu") if device == "auto" else device)
+
+
+def device_name(device) -> str:
+    """Return how a result names the device that made it: "cuda: NVIDIA H200", or "cpu"."""
+    import torch
+
+    kind = device_of(device).type
+    return f"cuda: {torch.cuda.get_device_name()}" if kind == "cuda" else kind
+
+
+def shipped(folder: str) -> list[Path]:
+    """Return where the book's files of one kind may lie: in the installed package, or beside it in the book."""
+    here = Path(__file__).parent
+    return [here / folder, here.parent / "book" / folder]

@@ -8,7 +8,7 @@ from torch import Tensor
 from . import _checks
 from .dynamics import Flow
 from .graphs import Graph, require_graph
-from .loss import CHUNK_BYTES, _add_product, _product
+from .loss import CHUNK_BYTES, add_product, product
 
 PRECISIONS = {"float64": torch.float64, "float32": torch.float32, "bf16": torch.float32}
 
@@ -126,15 +126,15 @@ class _Walk:
         towards = torch.zeros_like(V)  # (P + P^T) V
         for a in range(0, len(V), rows):
             part = factor[a : a + rows]
-            P = torch.softmax(_product(part, factor.mT, V.dtype), dim=-1).to(low)
-            towards[a : a + rows] += _product(P, factor, V.dtype)
-            _add_product(towards, P.mT, part)
+            P = torch.softmax(product(part, factor.mT, V.dtype), dim=-1).to(low)
+            towards[a : a + rows] += product(P, factor, V.dtype)
+            add_product(towards, P.mT, part)
         return towards.neg_().index_add_(0, self.heads, V[self.tails] * self.both[:, None])
 
     def loss(self, V: Tensor, rows: int, low: torch.dtype) -> Tensor:
         """Return the cross-entropy, mean over nodes."""
         factor = V.to(low)
-        blocks = (_product(part, factor.mT, V.dtype).logsumexp(-1).sum() for part in factor.split(rows))
+        blocks = (product(part, factor.mT, V.dtype).logsumexp(-1).sum() for part in factor.split(rows))
         edges = ((V[self.heads] * V[self.tails]).sum(-1) * self.forth).sum()
         return (sum(blocks) - edges) / len(V)
 

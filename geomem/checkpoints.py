@@ -1,5 +1,6 @@
 """One file of tensors and JSON (safetensors, no pickle), written whole or not at all, and refused when it was changed."""
 
+import contextlib
 import hashlib
 import json
 import os
@@ -29,35 +30,35 @@ def folder_of(folder: str | Path) -> Path:
     return folder
 
 
-def write_whole(path: str | Path, content: str | bytes) -> None:
-    """Write a file beside its place, then put it there, so that a kill or a full disk leaves the old file or the new."""
-    path = Path(path)
+@contextlib.contextmanager
+def _whole(path: Path):
+    """Give the name of a file beside ``path`` to write; then put it in its place, so that a kill leaves old or new."""
     part = path.with_name(f".{path.name}.{os.getpid()}.part")
     try:
-        with open(part, "wb") as file:
-            file.write(content.encode() if isinstance(content, str) else content)
-            file.flush()
+        yield part
+        with open(part, "rb") as file:
             os.fsync(file.fileno())
         os.replace(part, path)
     finally:
         part.unlink(missing_ok=True)
 
 
+def write_whole(path: str | Path, content: str | bytes) -> None:
+    """Write a file whole or not at all: a kill or a full disk leaves what was there before."""
+    with _whole(Path(path)) as part:
+        part.write_bytes(content.encode() if isinstance(content, str) else content)
+
+
 def write(folder: Path, tensors: dict[str, Tensor], info: dict) -> None:
-    """Write ``run.safetensors`` in ``folder``: beside it first, then in its place, so that a kill leaves old or new."""
+    """Write ``run.safetensors`` in ``folder``, whole or not at all."""
     tensors = {name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()}
     text = json.dumps(info, sort_keys=True)
-    part = folder / f"{NAME}.{os.getpid()}.part"
     try:
-        save_file(tensors, part, metadata={"info": text, "digest": _digest(tensors, text)})
-        part.chmod(0o644)  # safetensors leaves it to its owner alone, and others read results too
-        with open(part, "rb") as file:
-            os.fsync(file.fileno())
-        os.replace(part, folder / NAME)
+        with _whole(folder / NAME) as part:
+            save_file(tensors, part, metadata={"info": text, "digest": _digest(tensors, text)})
+            part.chmod(0o644)  # safetensors leaves it to its owner alone, and others read results too
     except SafetensorError as error:
         raise OSError(f"{folder / NAME} could not be written; what was there before is kept. {error}") from None
-    finally:
-        part.unlink(missing_ok=True)
 
 
 def read(folder: str | Path) -> tuple[dict[str, Tensor], dict]:

@@ -221,7 +221,7 @@ def _prompt_recipe(args, task: InContextTask) -> list[Stage]:
 def _result(run: Run, recipe: list[Stage], whole: bool) -> dict:
     """Return the one JSON object: how it was made, what was measured last, what it cost, and with what."""
     history, last, device = run.history, run.history[-1], run.settings["device"]
-    name = f"cuda: {torch.cuda.get_device_name()}" if device == "cuda" else device
+    name = _checks.device_name(device)
     result = {"settings": run.settings, "seconds": last["seconds"], **last["test"], "edge_recall": last.get("edge_recall")}
     result |= {key: last[key] for key in ("first_hop_accuracy", "geometry") if key in last}
     flops = [cost.step_cost(run.settings["model"], run.task, stage).flops for stage in recipe]

@@ -449,8 +449,7 @@ facts that come with the book."""
 
 def _shipped(file: str) -> Path:
     """Return where a file of facts lies: in the book, or in the installed package."""
-    here = Path(__file__).parent
-    folders = here / "data", here.parent / "book" / "data"
+    folders = _checks.shipped("data")
     return next((folder / file for folder in folders if (folder / file).is_file()), folders[-1] / file)
 
 

@@ -63,15 +63,15 @@ class _CrossEntropy(torch.autograd.Function):
         loss = torch.zeros((), dtype=exact, device=hidden.device)
         for a in range(0, len(hidden), chunk):
             part = slice(a, a + chunk)
-            logits = _product(rows[part], columns.mT, exact)
+            logits = product(rows[part], columns.mT, exact)
             target, weight = targets[part, None], weights[part, None].to(exact)
             step = _compiled() if compiled else _softmax
             value, gradient = step(logits, target, weight, low or exact)
             loss += value
             if grad_hidden is not None:
-                grad_hidden[part] = _product(gradient, columns, exact)
+                grad_hidden[part] = product(gradient, columns, exact)
             if grad_table is not None:
-                _add_product(grad_table, gradient.mT, rows[part])
+                add_product(grad_table, gradient.mT, rows[part])
         ctx.save_for_backward(grad_hidden, grad_table)
         ctx.dtypes = hidden.dtype, table.dtype
         return loss
@@ -109,16 +109,16 @@ def _compiled():
     return torch.compile(_softmax_apart, dynamic=False)
 
 
-def _product(a: Tensor, b: Tensor, dtype: torch.dtype) -> Tensor:
+def product(a: Tensor, b: Tensor, dtype: torch.dtype) -> Tensor:
     """Return a @ b with the sums, and the result, in ``dtype``."""
     if a.dtype == dtype:
         return a @ b
     return torch.mm(a, b, out_dtype=dtype) if a.is_cuda else a.to(dtype) @ b.to(dtype)
 
 
-def _add_product(total: Tensor, a: Tensor, b: Tensor) -> None:
+def add_product(total: Tensor, a: Tensor, b: Tensor) -> None:
     """Add a @ b to ``total``."""
     if a.dtype == total.dtype:
         total.addmm_(a, b)
     else:
-        total += _product(a, b, total.dtype)
+        total += product(a, b, total.dtype)

@@ -56,8 +56,7 @@ def edge_recall(
         (1.0, 0.4)
     """
     scores, rows, targets = _rows(scores, g, self_edges, directions, nodes, facts)
-    size = scores.abs().nan_to_num(posinf=0).amax((-2, -1), keepdim=True)
-    scores = (scores / torch.where(size == 0, 1.0, size * ROUNDING)).round()
+    scores = _rounded(scores)
     if not self_edges:
         scores, targets = _without_self(rows, scores, targets)
     k = targets.sum(-1)
@@ -88,12 +87,17 @@ def recalled_facts(scores, g: Graph) -> Tensor:
         [[0.0, 1.0, 1.0], [0.0, 0.0, 0.0], [1.0, 0.0, 0.0]]
     """
     scores, rows, targets = _rows(scores, g, False, "both", None)
-    size = scores.abs().nan_to_num(posinf=0).amax((-2, -1), keepdim=True)
-    scores = (scores / torch.where(size == 0, 1.0, size * ROUNDING)).round()
+    scores = _rounded(scores)
     found = torch.zeros_like(scores)
     above, tied, places = _hits(*_without_self(rows, scores, targets))
     found[..., rows[:, None] != rows] = (above + places[..., None] * tied).flatten(-2)
     return found
+
+
+def _rounded(scores: Tensor) -> Tensor:
+    """Return scores as whole numbers of ``ROUNDING`` times their table's largest, so that rounding ties."""
+    size = scores.abs().nan_to_num(posinf=0).amax((-2, -1), keepdim=True)
+    return (scores / torch.where(size == 0, 1.0, size * ROUNDING)).round()
 
 
 def _hits(scores: Tensor, targets: Tensor) -> tuple[Tensor, Tensor, Tensor]:

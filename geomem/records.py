@@ -12,6 +12,8 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
+from . import _checks
+
 
 def mean_sd(values: Tensor) -> tuple[float, float | None]:
     """Return mean and sample standard deviation over the last dimension; None for a single value."""
@@ -220,8 +222,7 @@ def load_study(name: str, folder: str | Path | None = None) -> Study:
     Source:
         Ours.
     """
-    here = Path(__file__).parent
-    folders = [here / "results", here.parent / "book" / "results"] if folder is None else [Path(folder)]
+    folders = _checks.shipped("results") if folder is None else [Path(folder)]
     found = [path for path in (place / f"{name}.json" for place in folders) if path.is_file()]
     if not found:
         known = sorted(path.stem for place in folders for path in place.glob("*.json") if path.stem != "records")
@@ -244,10 +245,8 @@ def load_rows(folder: str | Path | None = None) -> dict[str, dict]:
     Source:
         Ours; each is what ``geomem train ... --out`` wrote, listed in ``benchmarks/GPU.md``.
     """
-    here = Path(__file__).parent
-    places = [here / "results", here.parent / "book" / "results"] if folder is None else [Path(folder).parent]
-    name = "paper" if folder is None else Path(folder).name
-    files = sorted(path for place in places for path in (place / name).glob("*.json"))
+    folders = _checks.shipped("results/paper") if folder is None else [Path(folder)]
+    files = sorted(path for place in folders for path in place.glob("*.json"))
     return {path.stem: json.loads(path.read_text(encoding="utf8")) for path in files}
 
 

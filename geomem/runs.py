@@ -20,7 +20,7 @@ from pathlib import Path
 import torch
 from tqdm import tqdm
 
-from . import checkpoints
+from . import _checks, checkpoints
 from .parameters import cells_of, source_of
 from .records import load_records
 
@@ -81,9 +81,8 @@ def code() -> str:
 
 def machine() -> dict:
     """Return what a result depends on besides its parameters: code, versions and device."""
-    device = f"cuda: {torch.cuda.get_device_name()}" if torch.cuda.is_available() else "cpu"
     versions = {"python": platform.python_version(), "torch": torch.__version__}
-    return {"code": code(), "device": device, "versions": versions}
+    return {"code": code(), "device": _checks.device_name("auto"), "versions": versions}
 
 
 def says_device() -> str:

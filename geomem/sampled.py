@@ -72,9 +72,14 @@ def geometry(E: Tensor, task: PathTask) -> dict | None:
     Source:
         Ours; the nearest first hop is sought among those of the sample, so chance is one over its arms.
     """
-    arms = sample_arms(task)
-    table, star = sub_star(E, task.graph, arms)
+    arms, table, star = _sample(E, task)
     return {"arms": len(arms)} | star_measures(table, star) if table.isfinite().all() else None
+
+
+def _sample(E: Tensor, task: PathTask) -> tuple[Tensor, Tensor, Graph]:
+    """Return the sampled arms, and their rows and star as ``sub_star`` gives them."""
+    arms = sample_arms(task)
+    return arms, *sub_star(E, task.graph, arms)
 
 
 def portrait(E: Tensor, task: PathTask) -> dict | None:
@@ -92,11 +97,9 @@ def portrait(E: Tensor, task: PathTask) -> dict | None:
     Source:
         Ours, after the paper's heat map and clusters.
     """
-    sample = geometry(E, task)
-    if sample is None:
+    arms, table, star = _sample(E, task)
+    if not table.isfinite().all():
         return None
-    arms = sample_arms(task)
-    table, star = sub_star(E, task.graph, arms)
     noise = torch.randn(table.shape, generator=torch.Generator().manual_seed(task.seed), dtype=torch.float64)
     nodes = E.detach()[: task.graph.n_nodes].cpu()
     along = table[star.paths[:, 1:]]
@@ -105,7 +108,7 @@ def portrait(E: Tensor, task: PathTask) -> dict | None:
     _, _, directions = torch.linalg.svd(centred.flatten(0, 1), full_matrices=False)
     plane = centred @ directions[:COMPONENTS].T
     return {
-        "sample": sample,
+        "sample": {"arms": len(arms)} | star_measures(table, star),
         "null": {"arms": len(arms)} | star_measures(noise, star),
         "first_hop_of_all": float(first_hop_accuracy(nodes, task.graph, leaves=arms[:, -1])),
         "cosine": _rounded(unit[:, -1] @ unit[:, 0].T),

@@ -60,8 +60,8 @@ def test_low_precision_follows(precision, least, tolerance):
 
 
 def test_no_more_than_a_block_of_logits_is_held(monkeypatch):
-    product, sizes = blockwise._product, []
-    monkeypatch.setattr(blockwise, "_product", lambda *a: sizes.append((out := product(*a)).numel()) or out)
+    product, sizes = blockwise.product, []
+    monkeypatch.setattr(blockwise, "product", lambda *a: sizes.append((out := product(*a)).numel()) or out)
     blockwise_flow(gm.path_star(50, 5), dim=4, steps=2, rows=20)
     assert max(sizes) == max(20 * 201, 201 * 4)
     sizes.clear()

@@ -24,7 +24,7 @@ STAR = gm.path_star(8, 4)
 
 def counted(model, task, stage, monkeypatch):
     """Run one step under torch's counter, with products that it knows: its list has no fused attention of a CPU."""
-    monkeypatch.setattr(loss, "_add_product", lambda total, a, b: total.add_(a @ b))  # nor a product added in place
+    monkeypatch.setattr(loss, "add_product", lambda total, a, b: total.add_(a @ b))  # nor a product added in place
     for block in getattr(model.core, "blocks", ()):
         block.kernel = plain_attention
     generator = torch.Generator().manual_seed(0)
@@ -54,7 +54,7 @@ def test_in_context_steps_are_counted_too(monkeypatch):
     generator = torch.Generator().manual_seed(0)
     for block in model.core.blocks:
         block.kernel = plain_attention
-    monkeypatch.setattr(loss, "_add_product", lambda total, a, b: total.add_(a @ b))
+    monkeypatch.setattr(loss, "add_product", lambda total, a, b: total.add_(a @ b))
     nothing = task.edges[:, :-1], task.edges[:, -1:]
     with FlopCounterMode(display=False) as counter:
         training._loss(model.hidden, model, nothing, task.source(generator).draw(6), stage).backward()

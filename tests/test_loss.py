@@ -76,8 +76,8 @@ def test_under_bf16_autocast_only_the_factors_are_rounded(chunk):
 
 
 def test_sums_are_float32_under_autocast_whatever_the_chunks(monkeypatch):
-    product, seen = loss._product, []
-    monkeypatch.setattr(loss, "_product", lambda *a: seen.append((a[0].dtype, (out := product(*a)).dtype)) or out)
+    product, seen = loss.product, []
+    monkeypatch.setattr(loss, "product", lambda *a: seen.append((a[0].dtype, (out := product(*a)).dtype)) or out)
     hidden, table, targets, _ = problem(torch.float32)
     with torch.autocast("cpu", torch.bfloat16):
         cross_entropy(hidden, table, targets, chunk=2).backward()
@@ -111,8 +111,8 @@ def test_nothing_to_answer_costs_nothing():
 
 
 def test_no_more_logits_than_asked_are_held_at_once(monkeypatch):
-    product, sizes = loss._product, []
-    monkeypatch.setattr(loss, "_product", lambda *a: sizes.append((out := product(*a)).shape) or out)
+    product, sizes = loss.product, []
+    monkeypatch.setattr(loss, "product", lambda *a: sizes.append((out := product(*a)).shape) or out)
     hidden, table = drawn(10, WIDTH).float(), drawn(TOKENS, WIDTH).float()
     monkeypatch.setitem(loss.CHUNK_BYTES, "cpu", 4 * TOKENS * 4)
     cross_entropy(hidden, table, torch.zeros(10, dtype=torch.int64))

@@ -50,24 +50,24 @@ def main() -> None:
         state["step"] = until
         checkpoints.write(folder, {"V": V}, state)
         print(json.dumps(state["history"][-1]), flush=True)
-    cuda = gm._checks.device_of(options.device).type == "cuda"
-    name = f"cuda: {torch.cuda.get_device_name()}" if cuda else "cpu"
+    name = gm._checks.device_name(options.device)
     about = {"device": name, "versions": {"python": platform.python_version(), "torch": torch.__version__}}
     best = min((row["seconds_per_step"] for row in state["history"]), default=None)
     flops, peak = blockwise.flops_per_step(g.n_nodes, options.dim), cost.rate_of(cost.PEAKS, name)
     about |= {"flops_per_step": flops, "utilisation": flops / best / peak if peak and best else None}
-    about |= {"peak_memory": torch.cuda.max_memory_allocated() if cuda else None, "finished": state["step"] == options.steps}
+    about |= {
+        "peak_memory": torch.cuda.max_memory_allocated() if name != "cpu" else None,
+        "finished": state["step"] == options.steps,
+    }
     options.out.parent.mkdir(parents=True, exist_ok=True)
-    options.out.write_text(json.dumps(state | about) + "\n", encoding="utf8")
+    checkpoints.write_whole(options.out, json.dumps(state | about) + "\n")
 
 
 def measured(V: torch.Tensor, g: gm.Graph, arms: int, seed: int) -> dict:
     """Return the nearest first hop among all, for a sample of leaves, and the measures of the sample's own star."""
     drawn = torch.randperm(len(g.paths), generator=torch.Generator().manual_seed(seed))[:arms]
     table, star = sampled.sub_star(V, g, g.paths[drawn][:, 1:])
-    unit = torch.nn.functional.normalize(V[g.paths[drawn][:, -1]], dim=1)
-    nearest = (unit @ torch.nn.functional.normalize(V[g.paths[:, 1]], dim=1).T).argmax(1)
-    of_all = float((nearest == drawn).double().mean())
+    of_all = float(gm.first_hop_accuracy(V, g, leaves=g.paths[drawn][:, -1]))
     return {"first_hop_of_all": of_all, "sample": {"arms": len(drawn)} | sampled.star_measures(table, star)}
 
 

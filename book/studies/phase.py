@@ -103,10 +103,10 @@ def size(table):
 
 def core_movement(runs):
     """Return how far all parameters but the embedding went from their start, relative to its norm."""
-    core = runs.knobs["seed"], {k: p.double() for k, p in runs.parameters.items() if k != "embedding"}
-    start = gm.SequenceModel(**runs.settings, seed=int(core[0][0])).state_dict()  # knobs do not touch it
-    moved = sum((p - start[k]).square().flatten(1).sum(1) for k, p in core[1].items())
-    return (moved / sum(start[k].double().square().sum() for k in core[1])).sqrt().nan_to_num(0, 0, 0)
+    core = {name: p.double() for name, p in runs.parameters.items() if name != "embedding"}
+    start = gm.SequenceModel(**runs.settings, seed=int(runs.knobs["seed"][0])).state_dict()  # knobs do not touch it
+    moved = sum((p - start[name]).square().flatten(1).sum(1) for name, p in core.items())
+    return (moved / sum(start[name].double().square().sum() for name in core)).sqrt().nan_to_num(0, 0, 0)
 
 
 def rounded(value):
