@@ -14,7 +14,7 @@ import pytest
 
 from tools import book
 
-PRESENT = "torch numpy scipy networkx matplotlib safetensors tqdm ipykernel nbclient nbformat pip".split()
+PRESENT = "torch numpy scipy networkx matplotlib safetensors tqdm ipykernel ipywidgets anywidget nbclient nbformat pip".split()
 RUN = """import nbclient, nbformat, sys
 nb = nbformat.read(sys.argv[1], 4)
 nbclient.NotebookClient(nb, kernel_name="python3", timeout=600).execute(cwd=".")

@@ -1,0 +1,6 @@
+"""Pictures that move: each lives in a notebook with a kernel, in the book's page without one, and as an image elsewhere."""
+
+from .base import Explorable
+from .watch import Watch
+
+__all__ = ["Explorable", "Watch"]
