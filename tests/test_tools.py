@@ -312,7 +312,7 @@ def test_the_cause_of_a_failed_installation_is_told(said, meaning):
 def test_makefile_explains_every_target():
     text = (book.ROOT / "Makefile").read_text()
     told = subprocess.run(["make", "help"], cwd=book.ROOT, capture_output=True, text=True, check=True).stdout
-    for target in "book site serve test check refresh studies smoke clean help".split():
+    for target in "book site serve test check browser refresh studies smoke clean help".split():
         assert re.search(rf"^{target}:", text, re.MULTILINE) and f"make {target} " in told
 
 

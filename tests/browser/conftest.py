@@ -1,0 +1,93 @@
+"""A real browser on the built book; every test here is skipped, with the reason, where one of the two is missing."""
+
+import filecmp
+import re
+import shutil
+import threading
+
+import pytest
+
+from tools import book
+from tools import site as builder
+
+FLAGS = (
+    "--headless --no-sandbox --disable-gpu --disable-quic --no-first-run --disable-background-networking "
+    "--disable-component-update --disable-sync"
+).split()
+# Whatever asks for another host fails at once, on every machine alike.
+FLAGS.append("--host-resolver-rules=MAP * ~NOTFOUND, EXCLUDE 127.0.0.1")
+HERE = re.compile(r"https?://127\.0\.0\.1[:/]|(?:file|data|blob|about):")
+# The theme keeps the reader's choice where a data: page has no storage.
+CHOOSE = 'try {{ for (const key of ["mode", "theme"]) localStorage.setItem(key, "{}") }} catch {{}}'
+
+
+def stale():
+    """Name the files that the built site does not show as they are now; chapters may be of another run."""
+    paths = [book.ROOT / "_config.yml", book.ROOT / "_toc.yml"]
+    paths += [*(book.ROOT / "book").glob("*.md"), *(book.ROOT / "book" / "static").glob("*.*")]
+    names = [str(path.relative_to(book.ROOT)) for path in paths]
+    _, changed, absent = filecmp.cmpfiles(book.ROOT, builder.SOURCE, names, shallow=False)
+    return changed + absent
+
+
+@pytest.fixture(scope="session")
+def site():
+    """Serve the built book on this machine and return its address."""
+    if builder.missing():
+        pytest.skip("there is no complete site: `make site` builds one")
+    if changed := stale():
+        pytest.skip(f"the site is older than {changed[0]}: `make site` builds it anew")
+    with builder.server(0) as listening:
+        listening.RequestHandlerClass.func.log_message = lambda *words: None
+        thread = threading.Thread(target=listening.serve_forever, daemon=True)
+        thread.start()
+        yield f"http://127.0.0.1:{listening.server_port}"
+        listening.shutdown()
+        thread.join()
+
+
+@pytest.fixture(scope="module")  # not for the session: while it runs, no other test could start an event loop
+def chromium():
+    """Start the browser that is installed; none is ever downloaded."""
+    api = pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
+    found = [path for name in ("chromium", "chromium-browser", "google-chrome") if (path := shutil.which(name))]
+    if not found:
+        pytest.skip("no chromium is installed (Debian: apt-get install chromium)")
+    with api.sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=found[0], args=FLAGS)
+        yield browser
+        browser.close()
+
+
+@pytest.fixture
+def visit(request, chromium):
+    """Return a function that opens a page of the book, or any address, in a fresh context.
+
+    The page keeps in ``errors`` what its console and its scripts complained about, and in ``outside`` every request that
+    left this machine.
+    """
+    contexts = []
+
+    def visit(where, *, theme="light", width=1280, javascript=True, reduced_motion=False):
+        address = where if re.match(r"[a-z]+:", where) else f"{request.getfixturevalue('site')}/{where.lstrip('/')}"
+        context = chromium.new_context(
+            viewport={"width": width, "height": 900},
+            color_scheme=theme,
+            java_script_enabled=javascript,
+            reduced_motion="reduce" if reduced_motion else "no-preference",
+        )
+        contexts.append(context)
+        context.add_init_script(CHOOSE.format(theme))
+        page = context.new_page()
+        page.errors, page.outside = [], []
+        page.on("console", lambda said: page.errors.append(said.text) if said.type == "error" else None)
+        page.on("pageerror", lambda error: page.errors.append(str(error)))
+        page.on("request", lambda asked: None if HERE.match(asked.url) else page.outside.append(asked.url))
+        page.goto(address)
+        if javascript:
+            page.evaluate("() => window.MathJax?.startup?.promise.then(() => null)")  # formulas change the layout
+        return page
+
+    yield visit
+    for context in contexts:
+        context.close()
