@@ -13,7 +13,7 @@ import geomem as gm
 PACKAGE = Path(gm.__file__).parent
 ORDER = (
     "graphs spectral metrics memory tasks models dynamics ensemble loss blockwise checkpoints training recipes cost "
-    "interventions sampled records figures parameters runs sweep commands cli"
+    "interventions sampled records figures explorables parameters runs sweep commands cli"
 ).split()
 NAMES = sorted(gm.__all__)
 NEED_A_FILE = ("read_edges", "load_records", "load_run", "load_study", "load_sweep")
