@@ -10,6 +10,7 @@ from tools import book, studies
 
 LISTED = {study["name"]: study for study in studies.listed(book.ROOT / "book/studies.toml")}
 LIVE = {
+    "live_growth": ("growth", ("answer_accuracy",), "250 arms"),
     "live_full_path": ("full_path", ("answer_accuracy",), "transformer"),
     "live_first_hop": ("first_hop", ("answer_accuracy",), "transformer"),
     "live_cell_order": ("phase_linear", ("cells", "order", 78), "cycle"),  # lr .01, no decay, start .5
