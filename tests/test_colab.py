@@ -14,7 +14,9 @@ import pytest
 
 from tools import book
 
-PRESENT = "torch numpy scipy networkx matplotlib safetensors tqdm ipykernel ipywidgets anywidget nbclient nbformat pip".split()
+PRESENT = (
+    "torch numpy scipy networkx matplotlib safetensors tqdm ipykernel ipywidgets anywidget nbclient nbformat pip".split()
+)
 RUN = """import nbclient, nbformat, sys
 nb = nbformat.read(sys.argv[1], 4)
 nbclient.NotebookClient(nb, kernel_name="python3", timeout=600).execute(cwd=".")
@@ -109,6 +111,8 @@ def test_a_chapter_installs_geomem_and_runs(wheel, colab, tmp_path):
     said = "".join("".join(out.get("text", "")) for out in cells[0]["outputs"])
     assert "everything runs on the CPU" in said or "Large models train on cuda" in said
     assert all(cell["execution_count"] for cell in cells)
+    shown = "from geomem.explorables import Watch; print(*sorted(Watch()._repr_mimebundle_()[0]))"
+    assert python(colab, "-c", shown, env=env).split() == ["application/vnd.jupyter.widget-view+json", "text/plain"]
     after = python(colab, "-c", versions, env=env).split()
     assert after[:2] == before[:2] and int(after[2]) == int(before[2]) + 1  # geomem came, and nothing else did
 
@@ -119,7 +123,9 @@ def test_the_wheel_holds_every_package_and_study_and_no_test(wheel):
     names = set(zipfile.ZipFile(wheel).namelist())
     modules = {str(path.relative_to(book.ROOT)) for path in (book.ROOT / "geomem").rglob("*.py")}
     studies = {f"geomem/results/{path.name}" for path in (book.ROOT / "book" / "results").glob("*.json")}
-    studies |= {f"geomem/data/{path.name}" for path in (book.ROOT / "book" / "data").glob("*.csv")}
+    studies |= {"geomem/explorables/explorables.mjs"} | {
+        f"geomem/data/{path.name}" for path in (book.ROOT / "book" / "data").glob("*.csv")
+    }
     inside = {name for name in names if ".dist-info/" not in name}
     assert modules | studies <= inside and len(studies) > 10 and all(name.startswith("geomem/") for name in inside)
 

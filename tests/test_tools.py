@@ -59,7 +59,7 @@ def test_no_chapter_is_an_error(root):
 def test_setup_cell_installs_or_says_why_not():
     assert book.setup_cell("https://github.com/OWNER/geomem").endswith(f'raise SystemExit("{book.NOT_YET}")')
     lines = book.setup_cell("https://github.com/someone/geomem").splitlines()
-    assert '    %pip install -q "geomem @ git+https://github.com/someone/geomem"' in lines
+    assert '    %pip install -q "geomem @ git+https://github.com/someone/geomem" anywidget' in lines
     assert lines[-1] == "    print(runs.says_device())"
 
 

@@ -56,7 +56,7 @@ def colab_link(chapter, url):
 
 def setup_cell(url):
     """Write the hidden first cell of every chapter: on Colab, it installs geomem and names the device, or says why not."""
-    install = f'%pip install -q "geomem @ git+{url}"\n    from geomem import runs\n\n    print(runs.says_device())'
+    install = f'%pip install -q "geomem @ git+{url}" anywidget\n    from geomem import runs\n\n    print(runs.says_device())'
     action = f'raise SystemExit("{NOT_YET}")' if PLACEHOLDER in url else install
     return f'import sys\n\nif "google.colab" in sys.modules:\n    {action}'
 

@@ -45,7 +45,7 @@ def main(argv=None, root=book.ROOT):
     options = parser.parse_args(argv)
     command = esbuild(root)
     if command is None:
-        raise book.UserError("Bundling needs esbuild or Node.js, and there is neither here. The committed bundles work without.")
+        raise book.UserError("Bundling needs esbuild or Node.js, and neither is here. The committed bundles need none.")
     for entry, (kind, place) in BUNDLES.items():
         path, text = root / place, bundle(command, entry, kind, root)
         if options.check and (not path.exists() or path.read_text(encoding="utf8") != text):

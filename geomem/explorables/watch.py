@@ -9,7 +9,8 @@ from ..graphs import FAMILIES, Graph, named_graph
 from .base import Explorable, encoded, graph_data
 
 GRAPHS = ("cycle", "path_star", "grid", "karate")
-DIMS = (2, 64)
+DIMS, NODES = (2, 64), 60
+"""What a page trains at thirty pictures a second."""
 
 
 class Watch(Explorable):
@@ -24,6 +25,9 @@ class Watch(Explorable):
         seed: Of the start values.
         running: Start at once, unless the reader's system asks for little motion.
         others: Further graphs to pick from.
+
+    Raises:
+        ValueError: If an argument is out of range, or the graph is too large for a page.
 
     Source:
         Paper, section on Node2Vec. From the given graph, dim and seed the page starts at the very matrix that
@@ -60,8 +64,12 @@ class Watch(Explorable):
             raise ValueError(f"dim must be at most {DIMS[1]} in the page, got {dim}. Use gradient_flow for more.")
         seed = _checks.seed_of("seed", seed)
         self._first = named_graph(_checks.one_of("graph", graph, FAMILIES)) if isinstance(graph, str) else graph
-        shown = [self._first, *(named_graph(_checks.one_of("others", name, FAMILIES)) for name in others)]
-        shown = list({g.name: g for g in reversed(shown)}.values())[::-1]
+        if self._first.n_nodes > NODES:
+            raise ValueError(
+                f"graph must have at most {NODES} nodes in the page, got {self._first!r}. Use gradient_flow for more."
+            )
+        more = [named_graph(_checks.one_of("others", name, FAMILIES)) for name in others]
+        shown = [self._first, *(g for g in more if g.name != self._first.name)]
         start = torch.randn(self._first.n_nodes, dim, generator=torch.Generator().manual_seed(seed), dtype=torch.float64)
         data = {
             "graphs": [graph_data(g) for g in shown],
