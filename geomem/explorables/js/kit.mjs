@@ -58,7 +58,7 @@ export function slider(name, { min, max, step, value, format = String, wide = fa
 }
 
 export function chooser(name, options, value, change) {
-  const input = element("select", { change: () => change(input.value) }, ...options.map((text) => element("option", {}, text)));
+  const input = element("select", { "aria-label": name, change: () => change(input.value) }, ...options.map((text) => element("option", {}, text)));
   input.value = value;
   return { label: element("label", {}, name, input), input };
 }

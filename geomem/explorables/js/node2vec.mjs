@@ -137,7 +137,7 @@ export function plane(gram, n, target, warm) {
   const times = (v) => v.map((_, i) => { let sum = 0; for (let j = 0; j < n; j++) sum += K[i * n + j] * v[j]; return sum; });
   const dot = (a, b) => a.reduce((sum, value, k) => sum + value * b[k], 0);
   let [a, b] = warm ?? [0, 1].map((k) => Float64Array.from({ length: n }, (_, i) => Math.sin(1.3 * (i + 1) * (k + 1)) + 0.1));
-  for (let round = 0; round < (warm ? 12 : 200); round++) {
+  for (let round = 0; round < (warm ? 60 : 300); round++) {
     [a, b] = [times(a), times(b)];
     const la = Math.sqrt(dot(a, a)) || 1;
     a = a.map((v) => v / la);

@@ -42,6 +42,7 @@ export function mount(place, model) {
   const ten = (value) => +(10 ** value).toPrecision(3);
   const pick = chooser("graph", [...graphs.keys(), OWN], model.get("graph"), (name) => { set("graph", name); restart(); });
   const own = element("textarea", { "aria-label": "edges, one a line", spellcheck: "false", hidden: true });
+  own.value = model.get("edges") || EXAMPLE;
   const use = element("button", { type: "button", hidden: true, click: () => { set("edges", own.value); restart(); } }, "Use these");
   const run = button("Run", () => (running ? pause() : go()));
   const one = button("Step", () => { pause(); forward(1); show(frames.length - 1); });
@@ -110,8 +111,7 @@ export function mount(place, model) {
     own.hidden = use.hidden = name !== OWN;
     pick.input.value = name;
     try {
-      if (name === OWN && !own.value) own.value = model.get("edges") || EXAMPLE;
-      graph = name === OWN ? laidOut(typed(model.get("edges") || EXAMPLE)) : graphs.get(name);
+      graph = name === OWN ? laidOut(typed(own.value)) : graphs.get(name);
       if (!graph) throw new Error("There is no such graph.");
     } catch (error) {
       say(error.message);
@@ -186,7 +186,8 @@ export function mount(place, model) {
     [map, energy, losses].forEach((part) => part.redraw());
   }
 
-  const follow = { lr: () => { rate.set(Math.log10(model.get("lr"))); flow.lr = model.get("lr"); }, graph: restart, edges: restart,
+  const follow = { lr: () => { rate.set(Math.log10(model.get("lr"))); flow.lr = model.get("lr"); }, graph: restart,
+    edges: () => { own.value = model.get("edges"); restart(); },
     init_std: () => { scale.set(Math.log10(model.get("init_std"))); restart(); }, dim: () => { wide.set(model.get("dim")); restart(); },
     seed: () => { seed.set(model.get("seed")); restart(); }, self_edges: () => { self.input.checked = model.get("self_edges"); restart(); } };
   for (const [name, act] of Object.entries(follow)) model.on(`change:${name}`, act);
