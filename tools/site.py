@@ -38,6 +38,7 @@ def render():
     command = [sys.executable, "-c", "from jupyter_book.cli.main import main; main()", "build", str(SOURCE)]
     done = subprocess.run(
         [*command, "--path-output", str(book.ROOT), "-W", "--keep-going", "--all"],
+        cwd=book.ROOT,  # where the extension of tools/ is found
         env=runs.environment(NO_COLOR="1"),
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
