@@ -247,7 +247,9 @@ def test_prose_pages_quote_only_constants():
 
 
 def code(source, *marks, images=0, **metadata):
-    picture = {"image/png": "iVBORw0KGgo=\n"}
+    pixel = "iVBORw0KGgoAAAANSUhEUgAAAAEAAAABAQMAAAAl21bKAAAAA1BMVEUAAACnej3aAAAACk"
+    pixel += "lEQVR42mNgAAAAAgAB5Sfe/AAAAABJRU5ErkJggg==\n"
+    picture = {"image/png": pixel}  # one pixel, of a palette
     shown = [nbformat.v4.new_output("display_data", picture) for _ in range(images)]
     return nbformat.v4.new_code_cell(source, outputs=shown, metadata={"tags": list(marks)} | metadata)
 

@@ -7,7 +7,9 @@ import subprocess
 import sys
 import tomllib
 
+import matplotlib.pyplot as plt
 import nbformat
+import numpy as np
 import pytest
 
 from tools import book, chapters, environment, notebooks, site, studies
@@ -375,3 +377,18 @@ def test_the_package_itself_asks_for_little():
     assert {line.partition(">=")[0] for line in project["optional-dependencies"]["book"]} <= {
         pin.partition("==")[0] for pin in pins()
     }
+
+
+def test_figures_are_kept_in_few_colours_once_and_look_the_same():
+    import base64
+    import io
+
+    from PIL import Image
+
+    values = np.linspace(0, 1, 300 * 200).reshape(200, 300)
+    image = Image.fromarray((plt.get_cmap("viridis")(values)[..., :3] * 255).astype(np.uint8))
+    image.save(buffer := io.BytesIO(), "PNG")
+    once = notebooks._palette(base64.b64encode(buffer.getvalue()).decode())
+    kept = Image.open(io.BytesIO(base64.b64decode(once)))
+    assert kept.mode == "P" and notebooks._palette(once) == once
+    assert np.abs(np.asarray(kept.convert("RGB")).astype(int) - np.asarray(image)).max() <= 6  # of 255

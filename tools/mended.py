@@ -1,4 +1,4 @@
-"""A Sphinx extension that mends in each page what its makers left: roles that ARIA has dropped, and what a keyboard cannot reach.
+"""A Sphinx extension that mends what the page's makers left: roles that ARIA has dropped, what a keyboard cannot reach.
 
 ``_config.yml`` names it; the site is always built from the repository's root, where ``tools`` is found.
 """
