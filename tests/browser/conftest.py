@@ -91,3 +91,20 @@ def visit(request, chromium):
     yield visit
     for context in contexts:
         context.close()
+
+
+@pytest.fixture
+def shown(visit, tmp_path):
+    """Return a function that opens a page that holds one explorable and the book's script."""
+
+    def shown(explorable, **options):
+        script = (book.ROOT / "book" / "static" / "explorables.js").read_text(encoding="utf8")
+        (tmp_path / "explorables.js").write_text(script, encoding="utf8")
+        text = f'<!DOCTYPE html><html lang="en"><meta charset="utf8"><title>One</title><body>{explorable.island()}'
+        (tmp_path / "page.html").write_text(f'{text}<script src="explorables.js"></script></body></html>', encoding="utf8")
+        page = visit((tmp_path / "page.html").as_uri(), **options)
+        if options.get("javascript", True):
+            page.wait_for_selector("[data-alive]")
+        return page
+
+    return shown
