@@ -2,6 +2,7 @@
 
 from .ask import Ask
 from .base import Explorable
+from .phase import Phase
 from .watch import Watch
 
-__all__ = ["Ask", "Explorable", "Watch"]
+__all__ = ["Ask", "Explorable", "Phase", "Watch"]
