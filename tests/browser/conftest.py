@@ -108,3 +108,27 @@ def shown(visit, tmp_path):
         return page
 
     return shown
+
+
+LIVE = """async ([source, values]) => {
+  const heard = {}, place = document.body.appendChild(document.createElement("div"));
+  const set = (name, value) => { values[name] = value; heard[`change:${name}`]?.(); };
+  window.kernel = { set, get: (name) => values[name], saved: 0 };
+  const model = { get: kernel.get, set: (name, value) => { values[name] = value; }, save_changes() { kernel.saved += 1; },
+    on(name, act) { heard[name] = act; } };
+  const url = URL.createObjectURL(new Blob([source], { type: "text/javascript" }));
+  window.stop = (await import(url)).default.render({ model, el: place });
+}"""
+
+
+@pytest.fixture
+def live(visit):
+    """Return a function that shows an explorable as a notebook with a kernel does; the page's ``kernel`` sets and gets."""
+
+    def live(explorable):
+        page = visit("about:blank")
+        source = (book.ROOT / "geomem" / "explorables" / "explorables.mjs").read_text(encoding="utf8")
+        page.evaluate(LIVE, [source, explorable.values()])
+        return page
+
+    return live

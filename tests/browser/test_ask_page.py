@@ -117,3 +117,13 @@ def test_hostile_names_are_text_and_run_nothing(shown):
     page.get_by_role("button", name="Swap").click()
     assert page.evaluate("window.ran") is None and not page.locator("img, script:not([src])").count()
     assert not page.errors
+
+
+def test_with_a_kernel_both_sides_follow_each_other(live):
+    page = live(ask(source=3, target=9)[0])
+    page.evaluate("kernel.set('target', 5)")
+    assert cells(page)[0][2] == "5 hops"
+    page.get_by_role("button", name="Swap").click()
+    assert page.evaluate("[kernel.get('source'), kernel.get('target')]") == [5, 3] and page.evaluate("kernel.saved") == 1
+    page.evaluate("stop()")
+    assert not page.errors
