@@ -41,6 +41,8 @@ class Runs:
         loss: Mean cross-entropy over directed edges, nats, without dropout, ``(T, B)``.
         edge_recall: As in ``metrics``, of the trained directions, float64 ``(T, B)``; NaN where a member has diverged.
         knobs: One value a member for lr, weight_decay, init_std, dropout and seed, ``(B,)`` each; seeds run fastest.
+        settings: What ``SequenceModel`` was made with, the same for all members.
+        training: What else all members share: schedule, precision, self_edges, directions.
     """
 
     steps: Tensor
@@ -51,6 +53,7 @@ class Runs:
     final_scores: Tensor
     parameters: dict[str, Tensor]
     settings: dict
+    training: dict
 
     def scores(self) -> Tensor:
         """Return the final logits over node tokens, v given u at ``[u, v]``, ``(B, n, n)``."""
@@ -167,6 +170,7 @@ def train_ensemble(
     targets = graph.targets(directions=directions, self_edges=self_edges)
     chunks = _chunks(members, template, tokens, len(kept), 8 if precision == "float64" else 4, memory, workers)
     facts = dict(self_edges=self_edges, directions=directions)
+    training = dict(schedule=schedule, precision=precision, **facts)
     from tqdm.auto import tqdm  # slow to import, and a notebook's where there is one
 
     with tqdm(total=steps * len(chunks), disable=not progress, unit="step") as bar, ThreadPoolExecutor(workers) as pool:
@@ -183,7 +187,7 @@ def train_ensemble(
     parameters = {name: torch.cat([part[4][name] for part in parts]) for name in parts[0][4]}
     knobs = {name: torch.tensor([member[name] for member in members], dtype=torch.float64) for name in KNOBS}
     knobs["seed"] = torch.tensor([member["seed"] for member in members])
-    return Runs(torch.tensor(kept), embeddings, loss, recall, knobs, scores[-1], parameters, settings)
+    return Runs(torch.tensor(kept), embeddings, loss, recall, knobs, scores[-1], parameters, settings, training)
 
 
 def _members(lr, weight_decay, init_std, dropout, seeds) -> list[dict]:

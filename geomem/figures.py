@@ -133,6 +133,22 @@ def graph(g: Graph, ax: Axes, *, labels: bool | None = None, places=None, size: 
     return ax
 
 
+def plane(E: Tensor, g: Graph) -> np.ndarray:
+    """Return an embedding's two leading principal components, ``(n, 2)``, turned to resemble the graph's layout.
+
+    Args:
+        E: One embedding, ``(n, m)``.
+        g: The graph.
+    """
+    E = torch.as_tensor(E).double()
+    U, scale, _ = torch.linalg.svd(E - E.mean(0), full_matrices=False)
+    flat = (U[:, :2] * scale[:2]).numpy()
+    flat = np.pad(flat, ((0, 0), (0, 2 - flat.shape[1])))
+    target = layout(g)
+    left, _, right = np.linalg.svd(flat.T @ (target - target.mean(0)))
+    return flat @ left @ right
+
+
 def embedding(E: Tensor, g: Graph, ax: Axes, *, labels: bool | None = False, size: float | None = None) -> Axes:
     """Draw an embedding on its two leading principal components, turned to resemble the graph's layout.
 
@@ -145,13 +161,7 @@ def embedding(E: Tensor, g: Graph, ax: Axes, *, labels: bool | None = False, siz
         labels: As in ``graph``.
         size: As in ``graph``.
     """
-    E = torch.as_tensor(E).double()
-    U, scale, _ = torch.linalg.svd(E - E.mean(0), full_matrices=False)
-    flat = (U[:, :2] * scale[:2]).numpy()
-    flat = np.pad(flat, ((0, 0), (0, 2 - flat.shape[1])))
-    target = layout(g)
-    left, _, right = np.linalg.svd(flat.T @ (target - target.mean(0)))
-    return graph(g, ax, labels=labels, places=flat @ left @ right, size=size)
+    return graph(g, ax, labels=labels, places=plane(E, g), size=size)
 
 
 def heat_map(

@@ -1,6 +1,8 @@
 """Pictures that move: each lives in a notebook with a kernel, in the book's page without one, and as an image elsewhere."""
 
+from .ask import Ask
 from .base import Explorable
+from .phase import Phase
 from .watch import Watch
 
-__all__ = ["Explorable", "Watch"]
+__all__ = ["Ask", "Explorable", "Phase", "Watch"]

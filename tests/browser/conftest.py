@@ -97,3 +97,44 @@ def visit(request, chromium):
     yield visit
     for context in contexts:
         context.close()
+
+
+@pytest.fixture
+def shown(visit, tmp_path):
+    """Return a function that opens a page that holds one explorable and the book's script."""
+
+    def shown(explorable, **options):
+        script = (book.ROOT / "book" / "static" / "explorables.js").read_text(encoding="utf8")
+        (tmp_path / "explorables.js").write_text(script, encoding="utf8")
+        text = f'<!DOCTYPE html><html lang="en"><meta charset="utf8"><title>One</title><body>{explorable.island()}'
+        (tmp_path / "page.html").write_text(f'{text}<script src="explorables.js"></script></body></html>', encoding="utf8")
+        page = visit((tmp_path / "page.html").as_uri(), **options)
+        if options.get("javascript", True):
+            page.wait_for_selector("[data-alive]")
+        return page
+
+    return shown
+
+
+LIVE = """async ([source, values]) => {
+  const heard = {}, place = document.body.appendChild(document.createElement("div"));
+  const set = (name, value) => { values[name] = value; heard[`change:${name}`]?.(); };
+  window.kernel = { set, get: (name) => values[name], saved: 0 };
+  const model = { get: kernel.get, set: (name, value) => { values[name] = value; }, save_changes() { kernel.saved += 1; },
+    on(name, act) { heard[name] = act; } };
+  const url = URL.createObjectURL(new Blob([source], { type: "text/javascript" }));
+  window.stop = (await import(url)).default.render({ model, el: place });
+}"""
+
+
+@pytest.fixture
+def live(visit):
+    """Return a function that shows an explorable as a notebook with a kernel does; the page's ``kernel`` sets and gets."""
+
+    def live(explorable):
+        page = visit("about:blank")
+        source = (book.ROOT / "geomem" / "explorables" / "explorables.mjs").read_text(encoding="utf8")
+        page.evaluate(LIVE, [source, explorable.values()])
+        return page
+
+    return live

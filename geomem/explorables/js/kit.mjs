@@ -22,7 +22,10 @@ const STYLE = `
 .explorable-box :is(.board, .column) { flex: 1 1 17rem; min-width: 0; margin: 0; }
 .explorable-box canvas { display: block; width: 100%; touch-action: pan-y; }
 .explorable-box .status { min-height: 1.45em; margin: 0.3rem 0 0; font-variant-numeric: tabular-nums; }
-.explorable-box textarea { width: 100%; min-height: 5em; font-family: ui-monospace, monospace; }
+.explorable-box textarea { box-sizing: border-box; width: 100%; min-height: 5em; font-family: ui-monospace, monospace; }
+.explorable-box table { border-collapse: collapse; margin: 0.4rem 0; font-variant-numeric: tabular-nums; width: auto; }
+.explorable-box :is(th, td) { padding: 0.15rem 0.9rem 0.15rem 0; text-align: left; font-weight: normal; border: 0; vertical-align: top; }
+.explorable-box thead th { border-bottom: 1px solid currentColor; }
 .explorable-box [hidden] { display: none !important; }
 @media print { .explorable-box .controls { display: none; } }`;
 
@@ -82,6 +85,13 @@ export function status(box) {
     seen.textContent = text;
     waiting ??= setTimeout(() => { heard.textContent = seen.textContent; waiting = null; }, 1500);
   };
+}
+
+/** A table: the first cell of a row is its header. */
+export function table(header, rows) {
+  const row = (tag, scope) => (cells) => element("tr", {}, ...cells.map((text, k) =>
+    (tag === "th" || !k ? element("th", { scope }, text) : element("td", {}, text))));
+  return element("table", {}, element("thead", {}, row("th", "col")(header)), element("tbody", {}, ...rows.map(row("td", "row"))));
 }
 
 /** A canvas that is redrawn when its size or the page's theme changes: `draw(context, width, height, ink)`. */

@@ -1,8 +1,10 @@
 // One module, three hosts: anywidget with a kernel, the static page, and a picture where no script runs.
 
+import * as ask from "./ask.mjs";
+import * as phase from "./phase.mjs";
 import * as watch from "./watch.mjs";
 
-const KINDS = { watch };
+const KINDS = { ask, phase, watch };
 
 function render({ model, el }) {
   return KINDS[model.get("kind")].mount(el, model);
