@@ -1,8 +1,5 @@
 """Watch geometry form, in a browser: the numbers of gradient_flow, its controls, keys, posters and hostile graphs."""
 
-import base64
-import json
-
 import numpy as np
 import pytest
 
@@ -14,25 +11,6 @@ from tools import book
 TOLERANCE = 1e-6
 """Between the browser's float64 and torch's, after all steps: sums are added in another order."""
 LIVE = ".explorable[data-alive]"
-
-
-@pytest.fixture
-def shown(tmp_path, visit):
-    """Return a function that opens a page with nothing but one explorable and the committed bundle."""
-
-    def shown(widget, **how):
-        script = (book.ROOT / "book/static/explorables.js").read_text(encoding="utf8")
-        (tmp_path / "explorables.js").write_text(script, encoding="utf8")
-        page = tmp_path / "page.html"
-        head = '<!doctype html><html lang="en"><head><meta charset="utf-8"><title>One</title></head><body><main>'
-        tail = '</main><script src="explorables.js"></script></body></html>'
-        page.write_text(head + widget.island() + tail, encoding="utf8")
-        opened = visit(page.as_uri(), **how)
-        if how.get("javascript", True):
-            opened.wait_for_selector(LIVE)
-        return opened
-
-    return shown
 
 
 def inside(page, what):
@@ -205,28 +183,12 @@ def test_damaged_data_leaves_the_poster(tmp_path, visit):
     assert page.locator(".explorable img").is_visible() and "An explorable failed" in page.errors[0]
 
 
-def test_the_notebook_module_talks_with_its_kernel(visit, tmp_path):
-    """The same module as anywidget loads it: values come in, and what the reader changes goes back."""
-    text = (book.ROOT / "geomem/explorables/explorables.mjs").read_bytes()
-    (tmp_path / "page.html").write_text('<!doctype html><meta charset="utf-8"><body><div id="el"></div></body>')
-    page = visit((tmp_path / "page.html").as_uri())
-    page.evaluate(
-        """async ([module, values]) => {
-            const heard = {}, sent = [];
-            window.model = { get: (k) => values[k], set: (k, v) => { values[k] = v; sent.push(k); },
-                save_changes() { sent.push("!"); }, on: (event, act) => { (heard[event] ??= []).push(act); } };
-            window.change = (k, v) => { values[k] = v; heard["change:" + k].forEach((act) => act()); };
-            window.sent = sent;
-            const bytes = Uint8Array.from(atob(module), (c) => c.charCodeAt(0));
-            const url = URL.createObjectURL(new Blob([bytes], { type: "text/javascript" }));
-            window.stop = (await import(url)).default.render({ model, el: document.querySelector("#el") });
-        }""",
-        [base64.b64encode(text).decode(), json.loads(json.dumps(Watch("cycle").values()))],
-    )
+def test_with_a_kernel_values_come_in_and_the_reader_s_go_back(live):
+    page = live(Watch("cycle"))
     page.get_by_role("slider", name="learning rate").press("Home")
-    assert page.evaluate("[model.get('lr'), ...sent]") == [0.001, "lr", "!"]
-    page.evaluate("change('seed', 4)")
+    assert page.evaluate("[kernel.get('lr'), kernel.saved]") == [0.001, 1]
+    page.evaluate("kernel.set('seed', 4)")
     assert page.get_by_role("slider", name="seed").input_value() == "4"
-    page.evaluate("change('graph', 'karate club')")
+    page.evaluate("kernel.set('graph', 'karate club')")
     assert "graph karate club" in page.get_by_role("img").first.get_attribute("aria-label")
-    assert page.evaluate("typeof stop") == "function" and page.evaluate("stop()") is None and not page.errors
+    assert page.evaluate("stop()") is None and not page.errors
