@@ -125,7 +125,10 @@ def test_chapter_opens_on_colab_by_a_link_of_text(visit, name):
     link = visit(name).get_by_role("link", name="Open in Colab", exact=True)
     assert link.count() == 1 and link.locator("img").count() == 0
     stem = name.removesuffix(".html")
-    assert link.get_attribute("href") == book.colab_link(stem.removeprefix("book/"), book.address())[len("[Open in Colab](") : -1]
+    assert (
+        link.get_attribute("href")
+        == book.colab_link(stem.removeprefix("book/"), book.address())[len("[Open in Colab](") : -1]
+    )
 
 
 @pytest.mark.parametrize("name", CHAPTERS)
