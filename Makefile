@@ -42,6 +42,7 @@ fuzz: $(READY) ## random graphs, files and parameters, ten thousand cases of eac
 
 refresh: $(READY) ## run the chapters in place and rewrite the pages that follow from them
 	@$(ONE_THREAD) $(PY) -m tools.cover
+	@$(ONE_THREAD) $(PY) -m tools.logo
 	@$(PY) -m tools.chapters --in-place
 	@$(PY) -m tools.pages
 

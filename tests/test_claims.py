@@ -72,16 +72,29 @@ disclosure = "Some were seen."
 terms = "Means."
 [[claim]]
 id = "C1"
+short = "A | short one"
 parts = ["a", "b"]
 statement = "It | holds"
 where = "Fig 1"
 criterion = "x >= 1"
 [[claim]]
 id = "C2"
+short = "Two"
 statement = "Another"
 where = ""
 criterion = "y"
 """
+
+
+FIGURES = """
+[[figure]]
+paper = "Bars | of it"
+claims = ["C1"]
+ours = ["fig-a"]
+parameters = ["lr"]
+differs = "Nothing."
+"""
+INTRO = "# A book\n\n% claims: written by tools/pages.py\nold\n% end of claims\n\nMore.\n"
 
 
 def claim(identity, part=None, holds=True, evidence=("x",)):
@@ -115,11 +128,19 @@ def house(tmp_path):
     """Make a book of one page and, by the returned function, one chapter that shows the given metadata."""
     (tmp_path / "book").mkdir()
     (tmp_path / "book" / "claims.toml").write_text(CRITERIA)
+    (tmp_path / "book" / "figures.toml").write_text(FIGURES)
+    (tmp_path / "book" / "intro.md").write_text(INTRO)
     (tmp_path / "_toc.yml").write_text("root: book/intro\nparts: [{chapters: [{file: book/01_a}]}]")
 
     def chapter(*shown):
         outputs = [nbformat.v4.new_output("display_data", {}, metadata={"geomem": item}) for item in shown]
-        nb = nbformat.v4.new_notebook(cells=[nbformat.v4.new_code_cell("1", outputs=outputs)])
+        figure = {"mystnb": {"figure": {"name": "fig-a", "caption": "A."}}}
+        cells = [
+            nbformat.v4.new_markdown_cell("# A chapter"),
+            nbformat.v4.new_code_cell("lr: float = 0.1  # rate", metadata={"tags": ["parameters"]}),
+            nbformat.v4.new_code_cell("1", outputs=outputs, metadata=figure),
+        ]
+        nb = nbformat.v4.new_notebook(cells=cells)
         nbformat.write(nb, tmp_path / "book" / "01_a.ipynb")
         return tmp_path
 
@@ -158,3 +179,58 @@ def test_stale_page_is_seen(house):
     house(record("x"), claim("C2", holds=False))
     with pytest.raises(book.UserError, match="stale"):
         pages.main(["--check"], root=root)
+
+
+@pytest.mark.parametrize("name", ["claims.md", "map.md", "intro.md", "results/records.json"])
+def test_each_page_that_follows_is_checked(house, name):
+    root = house(record("x"), claim("C2"))
+    pages.main([], root=root)
+    path = root / "book" / name
+    path.write_text(path.read_text().replace("C2", "C3").replace("Nothing.", "All."))
+    with pytest.raises(book.UserError, match=rf"{name} is stale"):
+        pages.main(["--check"], root=root)
+
+
+def test_first_page_has_the_claims_at_a_glance_and_keeps_its_words(house):
+    root = house(record("x"), claim("C1", "a"), claim("C1", "b", holds=False))
+    pages.main([], root=root)
+    pages.main([], root=root)
+    text = (root / "book" / "intro.md").read_text()
+    assert text.startswith("# A book\n") and text.endswith("% end of claims\n\nMore.\n") and "old" not in text
+    assert "| C1 | A \\| short one | in part | [1](01_a.ipynb) |" in text and "| C2 | Two | not tested |  |" in text
+
+
+def test_first_page_without_a_place_for_the_claims_is_refused(house):
+    root = house(record("x"))
+    (root / "book" / "intro.md").write_text("# A book\n")
+    with pytest.raises(book.UserError, match="no place for the claims"):
+        pages.main([], root=root)
+
+
+def test_map_leads_from_the_paper_to_figures_and_parameters(house):
+    row = pages.atlas(house(record("x"))).splitlines()[-1]
+    assert row == "| Bars \\| of it (C1) | [A chapter](01_a.ipynb): {numref}`fig-a` | `lr` | Nothing. |"
+
+
+@pytest.mark.parametrize(
+    ("was", "becomes", "message"),
+    [
+        ('"fig-a"', '"fig-b"', "'fig-b', which no chapter draws"),
+        ('"lr"', '"rate"', "'rate', which is no parameter"),
+        ('"C1"', '"C7"', "'C7', which is no claim"),
+    ],
+)
+def test_map_refuses_what_does_not_exist(house, was, becomes, message):
+    root = house(record("x"))
+    (root / "book" / "figures.toml").write_text(FIGURES.replace(was, becomes))
+    with pytest.raises(book.UserError, match=message):
+        pages.atlas(root)
+
+
+def test_map_has_every_chapter_every_claim_and_every_figure_once():
+    entries = pages.shown()
+    ours = [name for entry in entries for name in entry["ours"]]
+    drawn = {path.stem: pages.drawn(path) for path in book.chapters()}
+    assert [stem for stem, names in drawn.items() if not set(names) & set(ours)] == []
+    assert {name for entry in entries for name in entry["claims"]} == {claim["id"] for claim in pages.criteria()["claim"]}
+    assert len(ours) == len(set(ours))

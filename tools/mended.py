@@ -1,4 +1,4 @@
-"""A Sphinx extension that mends what the page's makers left: roles that ARIA has dropped, what a keyboard cannot reach.
+"""A Sphinx extension that mends what the makers of a page left: roles that ARIA dropped, and what no keyboard reaches.
 
 ``_config.yml`` names it; the site is always built from the repository's root, where ``tools`` is found.
 """
@@ -13,7 +13,13 @@ def mend(app, pagename, templatename, context, doctree):
         context["body"] = context.get("body", "").replace(found, better)
 
 
+def titled(app, config):
+    """Keep the book's name beside its logo; set here, since a theme's options in _config.yml would replace jupyter-book's."""
+    config.html_theme_options.setdefault("logo", {})["text"] = config.html_title
+
+
 def setup(app):
+    app.connect("config-inited", titled)
     app.connect("html-page-context", mend)
     app.add_js_file("scroll.js", loading_method="defer")
     return {"parallel_read_safe": True, "parallel_write_safe": True}

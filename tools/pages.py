@@ -1,13 +1,19 @@
-"""Write the claims page from the criteria and what the committed chapters recorded.
+"""Write the claims page, its summary on the first page, and the map of the paper's figures.
+
+They follow from the criteria, from book/figures.toml, and from what the committed chapters recorded.
 
 ``python -m tools.pages [--check]``
 """
 
 import argparse
 import json
+import re
 import tomllib
 
+import nbformat
+
 import geomem as gm
+from geomem import parameters, runs
 from tools import book
 
 VERDICTS = ("reproduced", "in part", "not reproduced", "not tested")
@@ -19,7 +25,17 @@ HEAD = """# Claims
 
 Each number is a mean ± standard deviation over *n* seeds, or over what it names instead; the chapter behind its arrow
 computes it, and the verdict, anew whenever it runs. All records of all chapters:
-{{download}}`records.json <results/records.json>`.
+{{download}}`records.json <results/records.json>`. [The map](map.md) goes from what the paper shows to our figures.
+"""
+GLANCE = re.compile(r"(?<=% claims: written by tools/pages.py\n).*?(?=% end of claims\n)", re.DOTALL)
+MAP = """# From the paper to this book
+
+What the paper shows, where it is shown here, which parameters of the chapter make it anew for another case, and what
+differs. The paper's figures are named by their content. Where a caption names a study, its seeds are recorded, and the
+parameters train one run of it anew. The claims are those of [the claims page](claims.md).
+
+| in the paper | here | parameters | what differs |
+|---|---|---|---|
 """
 RULE = """
 A claim is *reproduced* when all its parts hold, *in part* when some do, *not reproduced* when none does, and
@@ -116,6 +132,54 @@ def _plain(text):
     return text.replace("|", "\\|").replace("\n", " ")
 
 
+def glance(table, found):
+    """Write the claims as a short table for the first page."""
+    rows = ["| | claim | verdict | chapter |", "|---|---|---|---|"]
+    for claim in table["claim"]:
+        judgements = [found.get((claim["id"], part)) for part in parts(claim)]
+        word = verdict([judged and judged[1]["holds"] for judged in judgements])
+        chapters = sorted({judged[0] for judged in judgements if judged})
+        links = ", ".join(f"[{int(stem.partition('_')[0])}]({stem}.ipynb)" for stem in chapters)
+        rows.append(f"| {claim['id']} | {_plain(claim['short'])} | {word} | {links} |")
+    return "\n".join(rows) + "\n"
+
+
+def shown(root=book.ROOT):
+    """Read what the paper shows, and where it is shown here."""
+    return tomllib.loads((root / "book" / "figures.toml").read_text(encoding="utf8"))["figure"]
+
+
+def drawn(chapter):
+    """List the names of a chapter's figures, in order."""
+    cells = nbformat.read(chapter, as_version=4).cells
+    return [cell.metadata.mystnb.figure.name for cell in cells if "figure" in cell.metadata.get("mystnb", {})]
+
+
+def atlas(root=book.ROOT):
+    """Write the map from the paper's figures to ours."""
+    home = {name: chapter for chapter in book.chapters(root) for name in drawn(chapter)}
+    rows = []
+    claims = {claim["id"] for claim in criteria(root)["claim"]}
+    for entry in shown(root):
+        if unknown := [name for name in entry["claims"] if name not in claims]:
+            raise book.UserError(f"book/figures.toml names {unknown[0]!r}, which is no claim.")
+        if lacking := [name for name in entry["ours"] if name not in home]:
+            raise book.UserError(f"book/figures.toml names {lacking[0]!r}, which no chapter draws.")
+        places = list(dict.fromkeys(home[name] for name in entry["ours"]))
+        known = {name for place in places for name in parameters.of_notebook(place)}
+        if strange := [name for name in entry["parameters"] if name not in known]:
+            raise book.UserError(f"book/figures.toml names {strange[0]!r}, which is no parameter of {places[0].stem}.")
+        here = [
+            f"[{runs.title(p)}]({p.name}): " + ", ".join(f"{{numref}}`{n}`" for n in entry["ours"] if home[n] == p)
+            for p in places
+        ]
+        tested = f" ({', '.join(entry['claims'])})" if entry["claims"] else ""
+        names = ", ".join(f"`{name}`" for name in entry["parameters"])
+        cells = [entry["paper"] + tested, "<br>".join(here), names, entry["differs"]]
+        rows.append("| " + " | ".join(_plain(cell) for cell in cells) + " |")
+    return MAP + "\n".join(rows) + "\n"
+
+
 def page(root=book.ROOT):
     """Write the page, and the JSON of all records."""
     table, (found, everything) = criteria(root), judged(root)
@@ -130,12 +194,27 @@ def page(root=book.ROOT):
     return "\n".join(text) + "\n", data + "\n"
 
 
+def written(root=book.ROOT):
+    """Write every page that follows from others: {path: text}."""
+    folder = root / "book"
+    first = (folder / "intro.md").read_text(encoding="utf8")
+    if not GLANCE.search(first):
+        raise book.UserError("book/intro.md has no place for the claims: two lines that begin with %.")
+    text, data = page(root)
+    summary = "\n" + glance(criteria(root), judged(root)[0]) + "\n"
+    return {
+        folder / "claims.md": text,
+        folder / "results" / "records.json": data,
+        folder / "intro.md": GLANCE.sub(lambda _: summary, first),
+        folder / "map.md": atlas(root),
+    }
+
+
 def main(argv=None, root=book.ROOT):
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--check", action="store_true", help="write nothing; fail when a page is stale")
     options = parser.parse_args(argv)
-    paths = root / "book" / "claims.md", root / "book" / "results" / "records.json"
-    for path, text in zip(paths, page(root), strict=True):
+    for path, text in written(root).items():
         if options.check and (not path.exists() or path.read_text(encoding="utf8") != text):
             raise book.UserError(f"{path.relative_to(root)} is stale: run `make refresh`.")
         if not options.check:
