@@ -90,6 +90,7 @@ class Ask(Explorable):
         for ax, (name, what, scores, *_), entry in zip(axes[1:], self._rows, self.data["memories"], strict=True):
             ax.bar(range(len(order)), scores[source, order].numpy(), color=entry["color"])
             ax.set_xlabel(f"other nodes, near to far from {g.labels[source]}", fontsize=8, parse_math=False)
+            ax.spines[["top", "right"]].set_visible(False)
             ax.xaxis.set_major_locator(MaxNLocator(4, integer=True))
             figures.name(ax, f"{name}, cosine" if what == COSINE else name)
 

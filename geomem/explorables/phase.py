@@ -127,9 +127,9 @@ class Phase(Explorable):
         left, right = figure.subplots(1, 2)
         values = self._means[self.measure][panel]
         figures.heat_map(values, left, diagonal=True, **_scale(self._means[self.measure]))
-        for ticks, values in ((left.set_xticks, self._axes[0]), (left.set_yticks, self._axes[1])):
-            ticks(range(len(values)), [f"{value:g}" for value in values], fontsize=7)
-        left.tick_params(axis="x", rotation=60)
+        for ticks, values, every in ((left.set_xticks, self._axes[0], 2), (left.set_yticks, self._axes[1], 1)):
+            ticks(range(0, len(values), every), [f"{value:g}" for value in values[::every]], fontsize=7)
+        left.set_aspect("auto")
         left.invert_yaxis()
         left.set(xlabel=NAMES[self._knobs[0]], ylabel=NAMES[self._knobs[1]])
         left.plot([column], [row], "s", markersize=9, markerfacecolor="none", markeredgecolor="white")
