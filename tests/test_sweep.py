@@ -154,10 +154,10 @@ def test_each_failure_is_an_entry_with_its_reason_and_the_others_go_on(scheduler
 
 
 def test_a_run_that_takes_too_long_is_stopped(scheduler, chapter, tmp_path, capsys):
-    argv = ["sweep", chapter, "-p", "what=sleep", "-p", "seed=0,1", "--timeout", "3", "--profile", "smoke"]
+    argv = ["sweep", chapter, "-p", "what=sleep", "-p", "seed=0,1", "--timeout", "6", "--profile", "smoke"]
     assert tiny.left(*argv, "--scheduler", scheduler, "--out", tmp_path / "out") == 1
     printed, err = capsys.readouterr()
-    assert "0 done, 2 failed" in printed and err.count("It was stopped after 3 s, its time limit.") == 2
+    assert "0 done, 2 failed" in printed and err.count("It was stopped after 6 s, its time limit.") == 2
     assert records(tmp_path / "out") == [] and len(list((tmp_path / "out").glob("*/failure.json"))) == 2
     mine = [p for p in psutil.process_iter(["cmdline", "cwd"]) if p.info["cwd"] == str(tmp_path)]
     wait_for(lambda: not any(process.is_running() for process in mine))
