@@ -166,29 +166,31 @@ class Outcome:
     said: list[str]
 
 
-def execute(notebook: Path, target: Path, values: Mapping, *, profile: str = "laptop", timeout=None, bar=None) -> Outcome:
-    """Run a notebook on a copy, in a process of its own, from the folder it lies in."""
+def execute(
+    notebook: Path, target: Path, values: Mapping, *, profile="laptop", timeout=None, bar=None, scratch=None
+) -> Outcome:
+    """Run a notebook on a copy, in a process of its own, from the folder it lies in; ``scratch`` goes if we are killed."""
     asked = {"input_path": str(notebook), "output_path": str(target), "parameters": dict(values)}
     asked |= {"kernel_name": "python3", "cwd": str(notebook.parent)}
-    done = _process({"papermill": asked}, environment(BOOK_PROFILE=profile), timeout, bar)
+    done = _process({"papermill": asked}, environment(BOOK_PROFILE=profile), timeout, bar, scratch)
     error = None if done.passed else _error_in(target)
     return Outcome(False, done.seconds, done.peak, error) if error else done
 
 
-def _process(asked: dict, env: dict, timeout: float | None, bar: tqdm | None) -> Outcome:
+def _process(asked: dict, env: dict, timeout: float | None, bar: tqdm | None, scratch: Path | None = None) -> Outcome:
     """Run the child with one line of JSON, watch it, and stop it with all that it started when its time is over."""
     import psutil
 
     start, peak = time.monotonic(), 0.0
-    with tempfile.TemporaryDirectory(prefix="geomem-", ignore_cleanup_errors=True) as scratch:
-        log = Path(scratch, "log")
+    with tempfile.TemporaryDirectory(prefix="geomem-", dir=scratch, ignore_cleanup_errors=True) as own:
+        log = Path(own, "log")
         with log.open("wb") as out:
             child = subprocess.Popen(
                 [sys.executable, str(PACKAGE / "_child.py")], stdin=subprocess.PIPE, stdout=out, stderr=out, env=env
             )
         tree, late = psutil.Process(child.pid), False
         try:
-            child.stdin.write(json.dumps(asked | {"scratch": scratch}).encode() + b"\n")
+            child.stdin.write(json.dumps(asked | {"scratch": str(scratch or own)}).encode() + b"\n")
             child.stdin.flush()
             while child.poll() is None and not late:
                 time.sleep(0.1)
@@ -305,10 +307,11 @@ def _record(job: dict, home: Path, scratch: Path, bar: tqdm | None) -> dict:
     if "command" in job:
         out = scratch / "out.json"
         argv = [*job["command"], *options(job["given"]), "--out", str(out)]
-        done = _process({"argv": argv}, environment(), job["timeout"], bar)
+        done = _process({"argv": argv}, environment(), job["timeout"], bar, scratch)
     else:
         notebook, out = Path(job["chapter"]), scratch / Path(job["chapter"]).name
-        done = execute(notebook, out, job["given"], profile=job["profile"], timeout=job["timeout"], bar=bar)
+        how = {"profile": job["profile"], "timeout": job["timeout"], "bar": bar, "scratch": scratch}
+        done = execute(notebook, out, job["given"], **how)
         if _whole(out):
             checkpoints.write_whole(home / out.name, out.read_bytes())
     if not done.passed:

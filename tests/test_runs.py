@@ -2,6 +2,7 @@
 
 import json
 import os
+import resource
 import subprocess
 import sys
 
@@ -155,12 +156,13 @@ def test_an_id_follows_from_what_changes_a_result_and_from_nothing_else(chapter,
     first = name({})
     assert first == name({"degree": 3}) == name({"profile": "smoke"})
     others = [name({"degree": 4}), name({"seed": 3}), name({}, "paper"), name({}, code="d"), name({}, device="cuda: x")]
+    others.append(name({}, versions={"torch": "3"}))
     assert name({}, "smoke", "profile") != name({}, "paper", "profile")  # BOOK_PROFILE counts also without a parameter
     text = chapter.read_text()
     chapter.write_text(text.replace("It multiplies.", "It does."))
     assert name({}) == first
     chapter.write_text(text.replace("degree * seed", "degree + seed"))
-    assert len({first, *others, name({})}) == 7
+    assert len({first, *others, name({})}) == 8
 
 
 @pytest.mark.parametrize("run", ["../../outside", "/etc", "..", "0123456789abcdeg", "0123456789abcdef/../../x", ""])
@@ -198,6 +200,22 @@ def test_a_record_that_was_damaged_or_moved_is_no_record(tmp_path):
         assert runs.record_of(home) is None
     (home / "record.json").write_text('{"run": "0123456789abcdef"}')
     assert runs.record_of(home)
+
+
+def test_a_record_is_written_whole_or_not_at_all_and_ends_a_failure(tmp_path):
+    """No file may be longer than half of the record, which a note makes long; nothing else of the run is."""
+    made = runs.machine() | {"note": "x" * 100_000}
+    given = {"degree": 4, "length": 3, "width": 8, "layers": 1, "heads": 2, "steps_scale": 0.01, "device": "cpu"}
+    job = runs.job({"command": ["train", "path-star"]}, {}, given, made, folder=tmp_path)
+    home, limits = tmp_path / job["about"]["run"], resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (50_000, limits[1]))
+    try:
+        assert "File too large" in runs.perform(job)["reason"]
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, limits)
+    assert os.listdir(home) == []
+    assert "its time limit" in runs.perform(job | {"timeout": 0.01})["reason"] and os.listdir(home) == ["failure.json"]
+    assert "reason" not in runs.perform(job) and os.listdir(home) == ["record.json"] and runs.record_of(home)
 
 
 def test_options_of_a_command_are_words_and_no_shell():

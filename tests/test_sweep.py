@@ -13,16 +13,17 @@ import sys
 import time
 from concurrent.futures import ThreadPoolExecutor
 
+import dask
 import matplotlib.pyplot as plt
 import numpy as np
 import pandas
 import psutil
 import pytest
 import tiny
-from distributed import LocalCluster
+from distributed import Client, LocalCluster
 
 import geomem as gm
-from geomem import cli, figures, runs
+from geomem import cli, figures, runs, sweep
 from geomem.parameters import of_notebook
 from tools import book
 
@@ -61,8 +62,8 @@ def wait_for(what):
 def test_a_killed_worker_loses_no_run_and_doubles_no_record(scheduler, chapter, tmp_path, capsys):
     out = tmp_path / "out"
     argv = ["sweep", chapter, "-p", "degree=2:14", "-p", "seed=0,1", "-p", "what=kill worker", "--profile", "smoke"]
-    argv += ["--scheduler", scheduler, "--out", out]
-    assert tiny.left(*argv) == 0
+    argv += ["--out", out]
+    assert tiny.left(*argv) == 0  # on a local cluster of its own
     assert f"24 runs: 0 were there, 24 done, 0 failed; all in {out}" in capsys.readouterr().out
     assert {(r["parameters"]["degree"], r["parameters"]["seed"]) for r in records(out)} == {
         (degree, seed) for degree in range(2, 14) for seed in (0, 1)
@@ -75,7 +76,7 @@ def test_a_killed_worker_loses_no_run_and_doubles_no_record(scheduler, chapter, 
     gone = [path.parent for path in out.glob("*/record.json")][:2]
     for home in gone:
         shutil.rmtree(home)
-    assert tiny.left(*argv) == 0
+    assert tiny.left(*argv, "--scheduler", scheduler) == 0
     assert "24 runs: 22 were there, 2 done, 0 failed" in capsys.readouterr().out
     assert sum(tiny.times(tmp_path).values()) == 25 + 2 and all(runs.record_of(home) for home in gone)
 
@@ -85,6 +86,40 @@ def test_a_killed_worker_loses_no_run_and_doubles_no_record(scheduler, chapter, 
     assert frame[frame["sample"] == 0].set_index("degree")["C7 half"].eq(True).groupby("degree").all().tolist() == [
         degree > 3 for degree in range(2, 14)
     ]
+
+
+def test_a_run_that_kills_its_workers_is_given_up_with_a_reason(chapter, tmp_path, capsys):
+    argv = ["sweep", chapter, "-p", "degree=7", "-p", "seed=1", "-p", "what=kill worker", "--profile", "smoke"]
+    argv += ["--workers", "1", "--out", tmp_path / "out"]
+    with dask.config.set({"distributed.scheduler.allowed-failures": 0}):
+        assert tiny.left(*argv) == 1
+    printed, err = capsys.readouterr()
+    assert "1 runs: 0 were there, 0 done, 1 failed" in printed and records(tmp_path / "out") == []
+    assert "FAILED with degree=7, seed=1, what='kill worker'" in err and "Every worker that tried it died" in err
+    assert tiny.left(*argv) == 0 and len(records(tmp_path / "out")) == 1
+
+
+def test_machines_with_another_geomem_are_refused(scheduler, chapter, tmp_path):
+    shutil.copytree(runs.PACKAGE, tmp_path / "geomem", ignore=shutil.ignore_patterns("__pycache__"))
+    with (tmp_path / "geomem" / "runs.py").open("a") as file:
+        file.write("# one line more\n")
+    argv = ["sweep", chapter, "--scheduler", scheduler, "--profile", "smoke", "--out", tmp_path / "out"]
+    other = dict(cwd=tmp_path, env=os.environ | {"PYTHONPATH": str(tmp_path)}, stderr=subprocess.PIPE, text=True)
+    done = subprocess.run([sys.executable, "-m", "geomem.cli", *map(str, argv)], **other)
+    assert done.returncode == 2 and "workers must have the geomem of this machine, got another" in done.stderr
+
+    words = ["distributed.cli.dask_worker", scheduler, "--nthreads", "1", "--no-nanny", "--no-dashboard"]
+    with Client(scheduler, set_as_default=False) as client:
+        worker = subprocess.Popen([sys.executable, "-m", *words], **other | {"stderr": subprocess.DEVNULL})
+        try:
+            client.wait_for_workers(3, timeout=PATIENCE)
+            with pytest.raises(ValueError, match="workers must have the same code, got .* and "):
+                sweep.machine(client)
+        finally:
+            worker.terminate()
+            worker.wait()
+            wait_for(lambda: len(client.scheduler_info(n_workers=-1)["workers"]) == 2)
+    assert not (tmp_path / "ran").exists()
 
 
 def test_each_failure_is_an_entry_with_its_reason_and_the_others_go_on(scheduler, chapter, tmp_path, capsys):
@@ -97,7 +132,7 @@ def test_each_failure_is_an_entry_with_its_reason_and_the_others_go_on(scheduler
         "sweep",
         chapter,
         "-p",
-        "what=fine,raise,die,blocked",
+        "what=fine,raise,die,die with papermill,blocked",
         "--profile",
         "smoke",
         "--out",
@@ -107,21 +142,22 @@ def test_each_failure_is_an_entry_with_its_reason_and_the_others_go_on(scheduler
     ]
     assert tiny.left(*argv) == 1
     printed, err = capsys.readouterr()
-    assert "4 runs: 0 were there, 1 done, 3 failed" in printed and "3 of 4 runs failed" in err
+    assert "5 runs: 0 were there, 1 done, 4 failed" in printed and "4 of 5 runs failed" in err
     assert "FAILED with what='raise'" in err and "    1 / 0" in err and "ZeroDivisionError: division by zero" in err
     assert "FAILED with what='die'" in err and "FAILED with what='blocked'" in err and "File exists" in err
     assert [record["parameters"]["what"] for record in records(out)] == ["fine"]
     entries = [json.loads(path.read_text()) for path in out.glob("*/failure.json")]
     reasons = {entry["parameters"]["what"]: entry["reason"] for entry in entries}
     assert reasons["raise"] == "ZeroDivisionError: division by zero" and "Kernel died" in reasons["die"]
+    assert reasons["die with papermill"] == "Its process was killed by SIGKILL (too little memory?)."
     assert leftovers(out) == []
 
 
 def test_a_run_that_takes_too_long_is_stopped(scheduler, chapter, tmp_path, capsys):
-    argv = ["sweep", chapter, "-p", "what=sleep", "-p", "seed=0,1", "--timeout", "3", "--profile", "smoke"]
+    argv = ["sweep", chapter, "-p", "what=sleep", "-p", "seed=0,1", "--timeout", "6", "--profile", "smoke"]
     assert tiny.left(*argv, "--scheduler", scheduler, "--out", tmp_path / "out") == 1
     printed, err = capsys.readouterr()
-    assert "0 done, 2 failed" in printed and err.count("It was stopped after 3 s, its time limit.") == 2
+    assert "0 done, 2 failed" in printed and err.count("It was stopped after 6 s, its time limit.") == 2
     assert records(tmp_path / "out") == [] and len(list((tmp_path / "out").glob("*/failure.json"))) == 2
     mine = [p for p in psutil.process_iter(["cmdline", "cwd"]) if p.info["cwd"] == str(tmp_path)]
     wait_for(lambda: not any(process.is_running() for process in mine))
@@ -139,20 +175,25 @@ def test_a_full_disk_costs_the_runs_that_found_it_full(scheduler, chapter, tmp_p
         printed, err = capsys.readouterr()
         assert "1 done, 1 failed" in printed and "FAILED with what='much'" in err and "No space left on device" in err
         assert [record["parameters"]["what"] for record in records(out)] == ["fine"] and leftovers(out) == []
+        assert len(list(out.glob("*/*.ipynb"))) == 1  # of the other one not even a piece
     finally:
         subprocess.run(["umount", out], check=True)
 
 
 def test_a_killed_driver_leaves_what_finished_and_a_new_call_completes_it(scheduler, chapter, tmp_path, capsys):
-    out, hold = tmp_path / "out", tmp_path / "hold"
+    out, hold, scratch = tmp_path / "out", tmp_path / "hold", tmp_path / "scratch"
     argv = ["sweep", chapter, "-p", "what=slow", "-p", "seed=0:4", "--profile", "smoke", "--out", out]
     hold.touch()
-    driver = subprocess.Popen([sys.executable, "-m", "geomem.cli", *map(str, argv)], env=runs.environment())
-    wait_for(lambda: records(out) and len(tiny.times(tmp_path)) >= 2)
+    scratch.mkdir()
+    env = runs.environment(TMPDIR=str(scratch))
+    driver = subprocess.Popen([sys.executable, "-m", "geomem.cli", *map(str, argv)], env=env)
+    wait_for(lambda: records(out) and len(tiny.times(tmp_path)) == 3)  # one is done, and both workers are in a cell
+    assert list(scratch.glob("geomem-*/01_tiny.ipynb"))
     below = psutil.Process(driver.pid).children(recursive=True)
     driver.send_signal(signal.SIGKILL)
     driver.wait()
     wait_for(lambda: not any(process.is_running() for process in below))
+    assert list(scratch.glob("geomem-*")) == []
     assert [record["parameters"]["seed"] for record in records(out)] == [0]
     hold.unlink()
     assert tiny.left(*argv, "--scheduler", scheduler) == 0

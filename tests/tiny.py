@@ -8,7 +8,7 @@ PARAMETERS = """degree: int = 3  # arms, at least 2
 seed: int = 0  # of all
 what: str = ""  # what goes wrong
 profile: str = ""  # smoke, laptop or paper; empty: as BOOK_PROFILE says"""
-BODY = """import os, signal, time
+BODY = """import os, signal, subprocess, time
 from pathlib import Path
 import psutil
 from IPython.display import publish_display_data
@@ -21,10 +21,13 @@ if what == "raise":
     1 / 0
 if what == "die":
     os.kill(os.getpid(), signal.SIGKILL)
-if what == "sleep":
+if what == "die with papermill":
+    os.kill(os.getppid(), signal.SIGKILL)
     time.sleep(600)
+if what == "sleep":
+    subprocess.run(["sleep", "600"])  # a process that nobody but the run would end
 if what == "slow" and Path("hold").exists():
-    time.sleep(1 if seed == 0 else 600)
+    subprocess.run(["sleep", "1" if seed == 0 else "600"])
 if what == "much":
     print("x" * 300_000)
 if what == "kill worker" and (degree, seed) == (7, 1) and not kernel.exists():
