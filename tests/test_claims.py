@@ -1,6 +1,7 @@
 """The claims are the paper's, their criteria stay as fixed, and the page follows from the chapters."""
 
 import hashlib
+import html
 import json
 import statistics
 
@@ -94,7 +95,19 @@ ours = ["fig-a"]
 parameters = ["lr"]
 differs = "Nothing."
 """
-INTRO = "# A book\n\n% claims: written by tools/pages.py\nold\n% end of claims\n\nMore.\n"
+INTRO = """# A book
+
+% explorable: written by tools/pages.py
+old
+% end of explorable
+
+% claims: written by tools/pages.py
+old
+% end of claims
+
+More.
+"""
+ISLAND = '<div data-explorable="{&quot;kind&quot;:&quot;watch&quot;,&quot;name&quot;:&quot;&lt;b&gt;&quot;}"></div>'
 
 
 def claim(identity, part=None, holds=True, evidence=("x",)):
@@ -134,6 +147,7 @@ def house(tmp_path):
 
     def chapter(*shown):
         outputs = [nbformat.v4.new_output("display_data", {}, metadata={"geomem": item}) for item in shown]
+        outputs.append(nbformat.v4.new_output("display_data", {"text/html": ISLAND}))
         figure = {"mystnb": {"figure": {"name": "fig-a", "caption": "A."}}}
         cells = [
             nbformat.v4.new_markdown_cell("# A chapter"),
@@ -200,10 +214,24 @@ def test_first_page_has_the_claims_at_a_glance_and_keeps_its_words(house):
     assert "| C1 | A \\| short one | in part | [1](01_a.ipynb) |" in text and "| C2 | Two | not tested |  |" in text
 
 
-def test_first_page_without_a_place_for_the_claims_is_refused(house):
+def test_first_page_has_a_chapter_s_explorable_which_runs_at_once(house):
     root = house(record("x"))
-    (root / "book" / "intro.md").write_text("# A book\n")
-    with pytest.raises(book.UserError, match="no place for the claims"):
+    pages.main([], root=root)
+    lines = (root / "book" / "intro.md").read_text().splitlines()
+    shown = [line for line in lines if "data-explorable" in line]
+    assert len(shown) == 1 and lines[lines.index(shown[0]) - 1] == ""  # a block of HTML
+    values = json.loads(html.unescape(pages.ISLAND.search(shown[0])[0]))
+    assert values == {"kind": "watch", "name": "<b>", "running": True} and "<b>" not in shown[0]
+    with pytest.raises(book.UserError, match="No chapter shows the explorable 'phase'"):
+        pages.island("phase", root)
+
+
+@pytest.mark.parametrize("name", ["claims", "explorable"])
+def test_first_page_without_a_place_is_refused(house, name):
+    root = house(record("x"))
+    path = root / "book" / "intro.md"
+    path.write_text(path.read_text().replace(f"% end of {name}", ""))
+    with pytest.raises(book.UserError, match=f"no place for the {name}"):
         pages.main([], root=root)
 
 

@@ -1,4 +1,4 @@
-"""Write the claims page, its summary on the first page, and the map of the paper's figures.
+"""Write the claims page, the first page's summary and explorable, and the map of the paper's figures.
 
 They follow from the criteria, from book/figures.toml, and from what the committed chapters recorded.
 
@@ -6,6 +6,7 @@ They follow from the criteria, from book/figures.toml, and from what the committ
 """
 
 import argparse
+import html
 import json
 import re
 import tomllib
@@ -27,7 +28,8 @@ Each number is a mean ± standard deviation over *n* seeds, or over what it name
 computes it, and the verdict, anew whenever it runs. All records of all chapters:
 {{download}}`records.json <results/records.json>`. [The map](map.md) goes from what the paper shows to our figures.
 """
-GLANCE = re.compile(r"(?<=% claims: written by tools/pages.py\n).*?(?=% end of claims\n)", re.DOTALL)
+PLACE = r"(?<=% {0}: written by tools/pages.py\n).*?(?=% end of {0}\n)"
+ISLAND = re.compile(r'(?<=data-explorable=")[^"]*')
 MAP = """# From the paper to this book
 
 What the paper shows, where it is shown here, which parameters of the chapter make it anew for another case, and what
@@ -180,6 +182,17 @@ def atlas(root=book.ROOT):
     return MAP + "\n".join(rows) + "\n"
 
 
+def island(kind, root=book.ROOT, **values):
+    """Take an explorable from the chapter that shows it first, with other values of what a reader may change."""
+    cells = [cell for path in book.chapters(root) for cell in nbformat.read(path, as_version=4).cells]
+    outputs = [out for cell in cells for out in cell.get("outputs", ())]
+    for text in (out.get("data", {}).get("text/html", "") for out in outputs):
+        if (found := ISLAND.search(text)) and (own := json.loads(html.unescape(found[0])))["kind"] == kind:
+            whole = json.dumps(own | values, separators=(",", ":"), sort_keys=True)
+            return text.replace(found[0], html.escape(whole))
+    raise book.UserError(f"No chapter shows the explorable {kind!r}.")
+
+
 def page(root=book.ROOT):
     """Write the page, and the JSON of all records."""
     table, (found, everything) = criteria(root), judged(root)
@@ -198,16 +211,23 @@ def written(root=book.ROOT):
     """Write every page that follows from others: {path: text}."""
     folder = root / "book"
     first = (folder / "intro.md").read_text(encoding="utf8")
-    if not GLANCE.search(first):
-        raise book.UserError("book/intro.md has no place for the claims: two lines that begin with %.")
+    first = _filled(first, "claims", "\n" + glance(criteria(root), judged(root)[0]) + "\n")
+    first = _filled(first, "explorable", "\n" + island("watch", root, running=True) + "\n\n")
     text, data = page(root)
-    summary = "\n" + glance(criteria(root), judged(root)[0]) + "\n"
     return {
         folder / "claims.md": text,
         folder / "results" / "records.json": data,
-        folder / "intro.md": GLANCE.sub(lambda _: summary, first),
+        folder / "intro.md": first,
         folder / "map.md": atlas(root),
     }
+
+
+def _filled(text, name, content):
+    """Put what is written here between the two lines that keep its place."""
+    place = re.compile(PLACE.format(name), re.DOTALL)
+    if not place.search(text):
+        raise book.UserError(f"book/intro.md has no place for the {name}: two lines that begin with %.")
+    return place.sub(lambda _: content, text)
 
 
 def main(argv=None, root=book.ROOT):
