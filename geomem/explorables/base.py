@@ -15,6 +15,7 @@ except ModuleNotFoundError as error:
 import matplotlib.pyplot as plt
 import numpy as np
 from matplotlib.colors import to_hex
+from PIL import Image
 
 from .. import figures
 from ..graphs import Graph
@@ -64,10 +65,13 @@ class Explorable(anywidget.AnyWidget):
         figure, buffer = plt.figure(figsize=(7.2, 3.2), layout="constrained"), io.BytesIO()
         try:
             self.poster(figure)
-            figure.savefig(buffer, dpi=80, metadata={"Software": None})
+            figure.savefig(buffer, dpi=80)
         finally:
             plt.close(figure)
-        return base64.b64encode(buffer.getvalue()).decode()
+        small = io.BytesIO()
+        with Image.open(buffer) as image:  # 256 colours: a third of the bytes
+            image.convert("RGB").quantize(256).save(small, "PNG", optimize=True)
+        return base64.b64encode(small.getvalue()).decode()
 
     def _repr_mimebundle_(self, **kwargs):
         bundle = super()._repr_mimebundle_(**kwargs)

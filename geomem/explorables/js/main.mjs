@@ -1,8 +1,9 @@
 // One module, three hosts: anywidget with a kernel, the static page, and a picture where no script runs.
 
+import * as replay from "./replay.mjs";
 import * as watch from "./watch.mjs";
 
-const KINDS = { watch };
+const KINDS = { replay, watch };
 
 function render({ model, el }) {
   return KINDS[model.get("kind")].mount(el, model);
