@@ -3,6 +3,7 @@
 from .ask import Ask
 from .base import Explorable
 from .phase import Phase
+from .replay import Replay
 from .watch import Watch
 
-__all__ = ["Ask", "Explorable", "Phase", "Watch"]
+__all__ = ["Ask", "Explorable", "Phase", "Replay", "Watch"]

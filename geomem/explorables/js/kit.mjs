@@ -125,7 +125,7 @@ export function board(boards, { label, ratio = 0.75, draw, keys = null, point = 
   if (point) canvas.addEventListener("pointermove", (event) => point(...place(event), event));
   if (point) canvas.addEventListener("pointerdown", (event) => point(...place(event), event));
   if (leave) canvas.addEventListener("pointerleave", leave);
-  if (keys) canvas.addEventListener("keydown", (event) => { if (keys(event.key)) event.preventDefault(); });
+  if (keys) canvas.addEventListener("keydown", (event) => { if (keys(event.key, event)) event.preventDefault(); });
   return { canvas, redraw, describe: (text) => canvas.setAttribute("aria-label", text),
     stop() { size.disconnect(); theme.disconnect(); cancelAnimationFrame(waiting); } };
 }

@@ -2,9 +2,10 @@
 
 import * as ask from "./ask.mjs";
 import * as phase from "./phase.mjs";
+import * as replay from "./replay.mjs";
 import * as watch from "./watch.mjs";
 
-const KINDS = { ask, phase, watch };
+const KINDS = { ask, phase, replay, watch };
 
 function render({ model, el }) {
   return KINDS[model.get("kind")].mount(el, model);
