@@ -22,7 +22,7 @@ def test_the_committed_logo_is_what_the_script_draws():
 
 
 def test_the_arms_of_the_logo_keep_apart():
-    arms = [re.findall(r'cx="([\d.]+)" cy="([\d.]+)"', arm) for arm in logo.draw().split("<g ")[1:]]
+    arms = [re.findall(r'cx="([\d.]+)" cy="([\d.]+)"', arm) for arm in re.findall("<g .*?</g>", logo.draw())]
     arms = [[(float(x), float(y)) for x, y in arm] for arm in arms]
     assert [len(arm) for arm in arms] == [3] * 4
     apart = [math.dist(u, v) for i, arm in enumerate(arms) for other in arms[:i] for u in arm for v in other]
