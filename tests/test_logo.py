@@ -1,5 +1,6 @@
 """The logo is drawn from a learned embedding, the same each time."""
 
+import math
 import re
 
 import pytest
@@ -20,11 +21,12 @@ def test_the_committed_logo_is_what_the_script_draws():
     assert all(logo.EDGE <= place <= logo.SIZE - logo.EDGE for place in places[1])
 
 
-def test_the_arms_of_the_logo_do_not_touch():
-    dots = re.findall(r'cx="([\d.]+)" cy="([\d.]+)" r="(\d+)"', logo.draw())
-    dots = [tuple(map(float, dot)) for dot in dots]
-    gaps = [((a[0] - b[0]) ** 2 + (a[1] - b[1]) ** 2) ** 0.5 - a[2] - b[2] for i, a in enumerate(dots) for b in dots[:i]]
-    assert len(dots) == 9 and min(gaps) > 0
+def test_the_arms_of_the_logo_keep_apart():
+    arms = [re.findall(r'cx="([\d.]+)" cy="([\d.]+)"', arm) for arm in re.findall("<g .*?</g>", logo.draw())]
+    arms = [[(float(x), float(y)) for x, y in arm] for arm in arms]
+    assert [len(arm) for arm in arms] == [3] * 4
+    apart = [math.dist(u, v) for i, arm in enumerate(arms) for other in arms[:i] for u in arm for v in other]
+    assert min(apart) > 3 * logo.RADIUS
 
 
 def test_the_book_shows_it():

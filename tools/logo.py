@@ -1,7 +1,6 @@
 """Draw the logo, which is also the favicon, from a learned embedding: ``python -m tools.logo``."""
 
 import numpy as np
-from matplotlib.colors import to_hex
 
 import geomem as gm
 from geomem import figures
@@ -9,7 +8,9 @@ from tools import book
 
 TARGET = book.ROOT / "book" / "static" / "logo.svg"
 SIZE, EDGE = 64, 7  # of the picture, and around it
-GREY = "#808080"  # stands out from white and from the dark page alike
+RADIUS = 4
+GREY = "#808080"  # like the others, it stands out from white and from the dark page alike
+COLORS = ("#0072b2", "#d55e00", "#009e73", "#b5639a")
 
 
 def places(g):
@@ -24,14 +25,17 @@ def places(g):
 
 def draw():
     """Write the picture as SVG; its numbers are rounded to what every machine agrees on."""
-    g = gm.path_star(4, 3)
+    g = gm.path_star(4, 4)
     spots = places(g).round(1) + 0.0
-    colors = [GREY if node == g.root else to_hex(color) for node, color in enumerate(figures.node_colors(g))]
-    lines = [f'<path d="M{spots[u][0]} {spots[u][1]}L{spots[v][0]} {spots[v][1]}"/>' for u, v in g.edges.tolist()]
-    dots = [f'<circle cx="{x}" cy="{y}" r="6" fill="{color}"/>' for (x, y), color in zip(spots, colors, strict=True)]
+    arms = []
+    for path, color in zip(g.paths.tolist(), COLORS, strict=True):
+        line = "L".join(f"{x} {y}" for x, y in spots[path])
+        dots = "".join(f'<circle cx="{x}" cy="{y}" r="{RADIUS}"/>' for x, y in spots[path[1:]])
+        arms.append(f'<g fill="{color}" stroke="{color}"><path d="M{line}" fill="none" stroke-width="4"/>{dots}</g>')
     head = f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {SIZE} {SIZE}">'
-    edges = f'<g stroke="{GREY}" stroke-width="4" stroke-linecap="round">{"".join(lines)}</g>'
-    return "\n".join([head, "<title>A star of four arms, as Node2Vec lays it out</title>", edges, *dots, "</svg>"]) + "\n"
+    x, y = spots[g.root]
+    root = f'<circle cx="{x}" cy="{y}" r="5" fill="{GREY}"/>'
+    return "\n".join([head, "<title>A star of four arms, as Node2Vec lays it out</title>", *arms, root, "</svg>"]) + "\n"
 
 
 def main():

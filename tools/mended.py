@@ -14,7 +14,7 @@ def mend(app, pagename, templatename, context, doctree):
 
 
 def titled(app, config):
-    """Keep the book's name beside its logo; here, since theme options in _config.yml would replace jupyter-book's."""
+    """Keep the book's name beside its logo: theme options in _config.yml would replace those of jupyter-book."""
     config.html_theme_options.setdefault("logo", {})["text"] = config.html_title
 
 

@@ -4,7 +4,7 @@ import pytest
 
 from tools import book
 
-PAGES = ["index.html", "genindex.html", "search.html"]
+PAGES = ["genindex.html", "search.html"]
 PAGES += [str(page.relative_to(book.ROOT).with_suffix(".html")) for page in book.pages()]
 CHAPTERS = [str(page.relative_to(book.ROOT).with_suffix(".html")) for page in book.chapters()]
 WCAG = {"type": "tag", "values": ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa"]}
@@ -87,6 +87,13 @@ def test_text_captions_and_code_stand_out(visit, theme):
     for selector in (".bd-article p", ".bd-article figcaption", ".bd-article .highlight pre", ".bd-article .highlight span"):
         assert page.locator(selector).count() > 3
         assert contrast(page, selector) >= ENOUGH, selector
+
+
+def test_the_address_of_the_book_leads_to_its_first_page(visit, site):
+    page = visit("about:blank")
+    page.goto(f"{site}/")
+    page.wait_for_url("**/book/intro.html")
+    assert page.outside == [] and page.errors == []
 
 
 def test_contrast_is_measured(visit):
