@@ -1,5 +1,7 @@
 """Replay a run: the snapshots of a training, frame by frame, with its curves, its paths and its nearest neighbours."""
 
+import html
+import json
 from collections.abc import Mapping
 
 import numpy as np
@@ -11,11 +13,11 @@ from .. import _checks, figures
 from ..dynamics import Flow, _logits
 from ..graphs import Graph, require_graph
 from ..metrics import COSINE_TIE, cosines, edge_recall, geometric_contrast, geometric_order
-from .base import Explorable, encoded, graph_data
+from .base import LARGEST, Explorable, encoded, graph_data
 
 NODES, FRAMES, NEAREST = 255, 60, 3
-ROOM = 95_000
-"""Bytes that the frames of all runs may have; the rest of an island is poster, graph and curves."""
+ROOM = LARGEST - 60_000
+"""Bytes that graph and frames may have: a poster of hundreds of nodes takes the others."""
 
 
 class Replay(Explorable):
@@ -57,22 +59,24 @@ class Replay(Explorable):
     ):
         n = require_graph(g).n_nodes
         if n > NODES:
-            raise ValueError(f"g must have at most {NODES} nodes to be replayed, got {n}. Take a part of it, or draw single "
-                             "steps with figures.embedding.")  # fmt: skip
+            raise ValueError(f"g must have at most {NODES} nodes to be replayed, got {n}. Take a part of it, or draw "
+                             "single steps with figures.embedding.")  # fmt: skip
         if not isinstance(runs, Mapping):
             raise TypeError(f"runs must be a dict from a model's name to its run, got {type(runs).__name__}. "
                             "Write {'linear': runs}.")  # fmt: skip
         if not runs or not all(isinstance(name, str) and name for name in runs):
             raise ValueError(f"runs must hold one or more named runs, got {list(runs)}. Write {{'linear': runs}}.")
-        room = max(2, int(ROOM / len(runs) / (16 * n + 120)))
-        most = min(FRAMES, room) if steps is None else _checks.integer("steps", steps, least=2)
-        if most > FRAMES:
-            raise ValueError(f"steps must be at most {FRAMES}, got {most}. Leave it out to keep what there is room for.")
+        if steps is not None and _checks.integer("steps", steps, least=2) > FRAMES:
+            raise ValueError(f"steps must be at most {FRAMES}, got {steps}. Leave it out to keep what there is room for.")
         members = member if isinstance(member, Mapping) else dict.fromkeys(runs, member)
         for name in members:
             _checks.one_of("member", name, runs)
         _checks.one_of("view", view, ("2D", "3D"))
         taken = {name: _snapshots(g, name, run, members.get(name, 0)) for name, run in runs.items()}
+        drawn = graph_data(g)
+        room = ROOM - len(html.escape(json.dumps(drawn)))
+        fits = max(2, int(room / len(runs) / (16 * n + 220)))  # a node has 12 bytes a frame, a third more as base64
+        most = min(FRAMES, fits) if steps is None else steps
         measurable = g.hops()[g.hops() >= 2].unique().numel()  # complete graphs have no contrast, small ones no order
         shown = []
         for name, (at, E, recall) in taken.items():
@@ -88,7 +92,7 @@ class Replay(Explorable):
                 three = [0, len(at) // 2, len(at) - 1]
                 self._three = at[three].tolist(), E[three]
         self._g = g
-        super().__init__(kind="replay", data={"graph": graph_data(g), "runs": shown}, run=shown[0]["name"], view=view,
+        super().__init__(kind="replay", data={"graph": drawn, "runs": shown}, run=shown[0]["name"], view=view,
                          step=len(shown[0]["steps"]) - 1, target=g.root or 0)  # fmt: skip
 
     @traitlets.validate("run", "step", "node", "target", "view")
@@ -99,7 +103,8 @@ class Replay(Explorable):
         elif name == "view":
             _checks.one_of("view", value, ("2D", "3D"))
         else:
-            low, high = -(name == "node"), (FRAMES if name == "step" else self._g.n_nodes) - 1
+            frames = max(len(run["steps"]) for run in self.data["runs"])
+            low, high = -(name == "node"), (frames if name == "step" else self._g.n_nodes) - 1
             if not low <= value <= high:
                 raise ValueError(f"{name} must lie in {low} to {high}, got {value}.")
         return value
@@ -119,31 +124,31 @@ class Replay(Explorable):
 
 
 def _snapshots(g: Graph, name: str, run, member) -> tuple[Tensor, Tensor, Tensor | None]:
-    """Return steps ``(T,)``, one member's embeddings ``(T, n, m)`` and its own recall ``(T,)``, None where it is not known."""
+    """Return steps ``(T,)``, one member's embeddings ``(T, n, m)`` and its own recall ``(T,)``, None if unknown."""
     member, called, recall = _checks.integer("member", member, least=0), f"runs[{name!r}]", None
     if hasattr(run, "steps") and hasattr(run, "embeddings"):
         steps, tables = run.steps, run.embeddings
         if member >= tables.shape[1]:
-            raise ValueError(f"member must be at most {tables.shape[1] - 1} in {called}, got {member}. It counts places, not "
-                             "seeds.")  # fmt: skip
+            raise ValueError(f"member must be at most {tables.shape[1] - 1} in {called}, got {member}. It counts "
+                             "places, not seeds.")  # fmt: skip
         tables = tables[:, member]
     elif isinstance(run, (tuple, list)) and len(run) == 2:
         steps, tables = run
     else:
-        raise TypeError(f"{called} must be what gradient_flow or train_ensemble returned, or a pair (steps, embeddings), got "
-                        f"{type(run).__name__}.")  # fmt: skip
+        raise TypeError(f"{called} must be what gradient_flow or train_ensemble returned, or a pair (steps, embeddings), "
+                        f"got {type(run).__name__}.")  # fmt: skip
     steps, tables = (torch.as_tensor(values).detach().cpu() for values in (steps, tables))
     if tables.ndim != 3 or tables.shape[1] != g.n_nodes or not tables.shape[2]:
-        raise ValueError(f"{called} must have embeddings of shape (T, {g.n_nodes}, m) for {g!r}, got {tuple(tables.shape)}. "
-                         "Give the graph that was trained.")  # fmt: skip
+        raise ValueError(f"{called} must have embeddings of shape (T, {g.n_nodes}, m) for {g!r}, got {tuple(tables.shape)}."
+                         " Give the graph that was trained.")  # fmt: skip
     if len(tables) < 2:
         raise ValueError(f"{called} must hold at least 2 snapshots, got {len(tables)}. Train with snapshots=[0, 10, 100].")
     if steps.dtype.is_floating_point or steps.shape != (len(tables),) or steps[0] < 0 or (steps.diff() <= 0).any():
         raise ValueError(f"{called} must have {len(tables)} ascending steps, one a snapshot, got {steps.tolist()}.")
     bad = (~tables.isfinite().flatten(1).all(1)).nonzero().flatten()
     if len(bad):
-        raise ValueError(f"{called} must be finite, got a value that is not at step {steps[bad[0]]}. Lower its lr, or give the "
-                         "snapshots before it.")  # fmt: skip
+        raise ValueError(f"{called} must be finite, got a value that is not at step {steps[bad[0]]}. Lower its lr, or give "
+                         "the snapshots before it.")  # fmt: skip
     if hasattr(run, "edge_recall"):
         recall = torch.as_tensor(run.edge_recall)[:, member].double()
     elif isinstance(run, Flow):
@@ -195,9 +200,8 @@ def _turn(points: np.ndarray, target: np.ndarray) -> np.ndarray:
 
 
 def _nearest(E: Tensor) -> dict:
-    """Return every node's nearest others by cosine, best first, and those cosines in hundredths; a tie goes to the lower id."""
-    n = E.shape[1]
-    cosine = cosines(E)
+    """Return every node's nearest others by cosine, best first, ties by number, and those cosines in hundredths."""
+    n, cosine = E.shape[1], cosines(E)
     grain = (cosine / COSINE_TIE).round()
     grain[:, range(n), range(n)] = -torch.inf
     ids = grain.argsort(dim=-1, descending=True, stable=True)[..., : min(NEAREST, n - 1)]
