@@ -82,6 +82,13 @@ def test_all_of_it_works_by_keyboard(shown):
     page.keyboard.press("ArrowUp")
     assert pair(page) == [2, 9]
     assert "From 2 to 9: 5 hops. look-up: 0," in canvas.get_attribute("aria-label")
+    page.get_by_label("to", exact=True).select_option("3")
+    canvas.press("ArrowDown")  # a walk steps over the other end
+    assert pair(page) == [4, 3]
+    canvas.press("ArrowRight")
+    assert pair(page) == [4, 5]
+    for label, node in (("from", "2"), ("to", "9")):
+        page.get_by_label(label, exact=True).select_option(node)
     page.get_by_role("button", name="Swap").press("Enter")
     assert pair(page) == [9, 2]
     page.keyboard.press("Tab")
@@ -99,9 +106,16 @@ def test_all_of_it_works_by_keyboard(shown):
 def test_bars_show_scores_or_ranks_and_are_chosen_by_a_click(shown):
     page = shown(ask(source=0, target=9)[0])
     bars = page.locator("canvas").nth(2)
-    first = bars.evaluate("(canvas) => canvas.toDataURL()")
+    inked = """() => { // the look-up's sixth bar of nine, a fifth of the way up
+      const canvas = document.querySelectorAll("canvas")[1], { width, height } = canvas;
+      const scale = height / canvas.clientHeight;
+      const x = 4 * scale + (width - 8 * scale) * 5.5 / 9, [top, bottom] = [22 * scale, height - 16 * scale];
+      return canvas.getContext("2d").getImageData(x, bottom - 0.2 * (bottom - top), 1, 1).data[3] > 0;
+    }"""
+    page.wait_for_timeout(200)
+    assert not page.evaluate(inked)
     page.get_by_label("bars").select_option("ranks")
-    page.wait_for_function("(old) => document.querySelectorAll('canvas')[2].toDataURL() !== old", arg=first)
+    page.wait_for_function(inked)
     box = bars.bounding_box()
     bars.click(position={"x": 4 + (box["width"] - 8) * 1.5 / 9, "y": 30})  # the second bar of nine
     assert pair(page) == [0, int(sorted(range(1, 10), key=lambda v: (int(STAR.hops()[0, v]), v))[1])]
