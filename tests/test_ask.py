@@ -31,17 +31,20 @@ def memories(g, seed=0):
     generator = torch.Generator().manual_seed(seed)
     table, logits = (torch.randn(g.n_nodes, m, generator=generator) for m in (5, g.n_nodes))
     t = gm.largest_heat_time(g)
-    return {"look-up": gm.associative_memory(g), "map": gm.heat_kernel_memory(g, t), "trained": (logits, table)}
+    one_way = gm.Memory(table, torch.randn(5, 5, generator=generator), "one way")
+    pair = {"look-up": gm.associative_memory(g), "map": gm.heat_kernel_memory(g, t)}
+    return pair | {"one way": one_way, "trained": (logits, table)}
 
 
 @pytest.mark.parametrize("g", [STAR, gm.irregular(), gm.named_graph("karate")], ids=lambda g: g.name)
 def test_page_has_the_scores_hops_and_ranks_of_the_library(g):
-    three, n = memories(g), g.n_nodes
-    data = explorables.Ask(g, three).data
-    wanted = [three["look-up"].logits(), three["map"].logits(), three["trained"][0], gm.cosines(three["trained"][1])]
-    kinds = ["logit E_u W E_v", "similarity E_u · E_v", "logit", "cosine of E_u and E_v"]
+    told, n = memories(g), g.n_nodes
+    data = explorables.Ask(g, told).data
+    closed = [told[name].logits() for name in ("look-up", "map", "one way")]
+    wanted = [*closed, told["trained"][0], gm.cosines(told["trained"][1])]
+    kinds = ["logit E_u W E_v", "similarity E_u · E_v", "logit E_u W E_v", "logit", "cosine of E_u and E_v"]
     assert [m["what"] for m in data["memories"]] == kinds
-    assert [m["name"] for m in data["memories"]] == ["look-up", "map", "trained", "trained"]
+    assert [m["name"] for m in data["memories"]] == [*told, "trained"]
     for told, scores in zip(data["memories"], wanted, strict=True):
         assert np.allclose(decoded(told["scores"], "<f4", n), scores, rtol=1e-6, atol=1e-12)
         ranks = decoded(told["ranks"], "u1", n) / 2

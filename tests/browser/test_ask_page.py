@@ -7,6 +7,7 @@ import geomem as gm
 
 explorables = pytest.importorskip("geomem.explorables", reason="anywidget is not installed")
 STAR = gm.path_star(3, 4)
+ALIVE = "document.querySelector('[data-alive] > div').explorable"
 LOOK_UP, MAP = gm.associative_memory(STAR), gm.heat_kernel_memory(STAR, gm.largest_heat_time(STAR))
 
 
@@ -21,7 +22,7 @@ def cells(page):
 
 
 def pair(page):
-    return page.evaluate("document.querySelector('[data-alive] > div').explorable.pair()")
+    return page.evaluate(f"{ALIVE}.pair()")
 
 
 def test_the_table_says_what_the_library_says(shown):
@@ -41,7 +42,7 @@ def test_the_table_says_what_the_library_says(shown):
             here, near = float(matrix[source, target]), 1e-9
             better, tied = int((others > here + near).sum()), int(((others - here).abs() <= near).sum())
             assert float(row[3]) == better + (tied + 1) / 2
-    kept = page.evaluate("[...document.querySelector('[data-alive] > div').explorable.memories.map((m) => [...m.scores])]")
+    kept = page.evaluate(f"{ALIVE}.memories.map((m) => [...m.scores])")
     for values, matrix in zip(kept, scores, strict=True):
         assert torch.allclose(torch.tensor(values).double(), matrix.flatten().double(), rtol=1e-6, atol=1e-12)
     assert not page.errors and not page.outside
@@ -81,21 +82,40 @@ def test_all_of_it_works_by_keyboard(shown):
     page.keyboard.press("ArrowUp")
     assert pair(page) == [2, 9]
     assert "From 2 to 9: 5 hops. look-up: 0," in canvas.get_attribute("aria-label")
+    page.get_by_label("to", exact=True).select_option("3")
+    canvas.press("ArrowDown")  # a walk steps over the other end
+    assert pair(page) == [4, 3]
+    canvas.press("ArrowRight")
+    assert pair(page) == [4, 5]
+    for label, node in (("from", "2"), ("to", "9")):
+        page.get_by_label(label, exact=True).select_option(node)
     page.get_by_role("button", name="Swap").press("Enter")
     assert pair(page) == [9, 2]
     page.keyboard.press("Tab")
     page.keyboard.press("Enter")  # surprise me
     found = pair(page)
-    assert found != [9, 2] and int(STAR.hops()[found[0], found[1]]) >= 2
+    assert found != [9, 2] and page.get_by_role("button", name="Surprise me").evaluate("(b) => b === document.activeElement")
+    pairs = page.get_by_role("button", name="Surprise me").evaluate(
+        f"(button) => Array.from({{length: 60}}, () => {{ button.click(); return {ALIVE}.pair(); }})"
+    )
+    assert all(int(STAR.hops()[u, v]) >= 2 for u, v in [found, *pairs]) and len({tuple(two) for two in pairs}) > 10
+    found = pairs[-1]
     assert page.get_by_label("from", exact=True).input_value() == str(found[0])
 
 
 def test_bars_show_scores_or_ranks_and_are_chosen_by_a_click(shown):
     page = shown(ask(source=0, target=9)[0])
     bars = page.locator("canvas").nth(2)
-    first = bars.evaluate("(canvas) => canvas.toDataURL()")
+    inked = """() => { // the look-up's sixth bar of nine, a fifth of the way up
+      const canvas = document.querySelectorAll("canvas")[1], { width, height } = canvas;
+      const scale = height / canvas.clientHeight;
+      const x = 4 * scale + (width - 8 * scale) * 5.5 / 9, [top, bottom] = [22 * scale, height - 16 * scale];
+      return canvas.getContext("2d").getImageData(x, bottom - 0.2 * (bottom - top), 1, 1).data[3] > 0;
+    }"""
+    page.wait_for_timeout(200)
+    assert not page.evaluate(inked)
     page.get_by_label("bars").select_option("ranks")
-    page.wait_for_function("(old) => document.querySelectorAll('canvas')[2].toDataURL() !== old", arg=first)
+    page.wait_for_function(inked)
     box = bars.bounding_box()
     bars.click(position={"x": 4 + (box["width"] - 8) * 1.5 / 9, "y": 30})  # the second bar of nine
     assert pair(page) == [0, int(sorted(range(1, 10), key=lambda v: (int(STAR.hops()[0, v]), v))[1])]
