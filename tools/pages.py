@@ -120,7 +120,7 @@ def _grouped(evidence):
     for record in evidence:
         text = (
             record["text"].rstrip(".").replace(" ± ", "\u00a0±\u00a0").replace("n = ", "n\u00a0=\u00a0")
-        )  # no break inside
+        )
         head, comma, place = text.partition(", ")
         lines.setdefault(head + ": " if comma else head, []).append(place)
     return [head + "; ".join(places) for head, places in lines.items()]
