@@ -59,7 +59,7 @@ def wait_for(what):
         time.sleep(0.1)
 
 
-def test_a_killed_worker_loses_no_run_and_doubles_no_record(scheduler, chapter, tmp_path, capsys):
+def test_a_killed_worker_loses_no_run_and_doubles_no_record(scheduler, chapter, tmp_path, capsys, monkeypatch):
     out = tmp_path / "out"
     argv = ["sweep", chapter, "-p", "degree=2:14", "-p", "seed=0,1", "-p", "what=kill worker", "--profile", "smoke"]
     argv += ["--out", out]
@@ -79,6 +79,10 @@ def test_a_killed_worker_loses_no_run_and_doubles_no_record(scheduler, chapter, 
     assert tiny.left(*argv, "--scheduler", scheduler) == 0
     assert "24 runs: 22 were there, 2 done, 0 failed" in capsys.readouterr().out
     assert sum(tiny.times(tmp_path).values()) == 25 + 2 and all(runs.record_of(home) for home in gone)
+
+    monkeypatch.setattr("distributed.LocalCluster.__init__", lambda *a, **k: pytest.fail("a cluster was started"))
+    assert tiny.left(*argv) == 0
+    assert "24 runs: 24 were there, 0 done, 0 failed" in capsys.readouterr().out
 
     frame = gm.load_sweep(out)
     assert isinstance(frame, pandas.DataFrame) and len(frame) == 48 and frame.run.nunique() == 24
