@@ -120,9 +120,7 @@ def _grouped(evidence):
     """Join the records that measure one thing in several places: "Recall, grid: 1." and "Recall, ring: 1." share a line."""
     lines = {}
     for record in evidence:
-        text = (
-            record["text"].rstrip(".").replace(" ± ", "\u00a0±\u00a0").replace("n = ", "n\u00a0=\u00a0")
-        )
+        text = record["text"].rstrip(".").replace(" ± ", "\u00a0±\u00a0").replace("n = ", "n\u00a0=\u00a0")
         head, comma, place = text.partition(", ")
         lines.setdefault(head + ": " if comma else head, []).append(place)
     return [head + "; ".join(places) for head, places in lines.items()]

@@ -77,7 +77,8 @@ def test_the_page_shows_the_distances_and_numbers_of_python(opened):
             shown = [float(x) for x in re.findall(r"-?\d+\.\d\d", says(page))]
             assert shown == pytest.approx([float(recall), float(contrast), float(order)], abs=0.0051)
             assert says(page).startswith(f"node2vec, step {step}: edge recall")
-            assert float(re.search(rf"the {m} components hold (\d+) %", says(page))[1]) == pytest.approx(100 * float(held), abs=0.6)
+            told = re.search(rf"the {m} components hold (\d+) %", says(page))[1]
+            assert float(told) == pytest.approx(100 * float(held), abs=0.6)
     assert page.errors == [] and page.outside == []
 
 

@@ -207,7 +207,10 @@ export function drawCurves(context, width, height, { curves, ink, low = 0, high 
   context.fillText(what, left, 8);
   context.textAlign = "center";
   const ticks = log ? [0, 10, 100, 1000, 10000, 100000] : [0, 0.5, 1].map((share) => Math.round(share * last));
-  for (const x of ticks.filter((x) => bend(x) <= last)) context.fillText(String(x), px(x), bottom + 11);
+  for (const x of ticks.filter((x) => bend(x) <= last)) {
+    const half = context.measureText(String(x)).width / 2;
+    context.fillText(String(x), Math.min(px(x), width - half), bottom + 11);
+  }
   context.fillText(over, (left + right) / 2, bottom + 25);
   for (const { x, y, color, dash = [] } of curves) {
     context.strokeStyle = color;
