@@ -117,6 +117,8 @@ def test_lost_members_are_counted_and_left_out(runs):
     assert float(order[0, 0, 0]) == pytest.approx(float(gm.geometric_order(runs.embeddings[-1, first], RING)), abs=1e-6)
     assert order[1, 1, 2].isnan() and order.isnan().sum() == 1
     assert not decoded(phase.data["places"], "<i2", 2, 2, 3, 30)[1, 1, 2].any()
+    own = explorables.Phase(replace(runs, embeddings=end[None]), RING, measures={"own": torch.arange(24.0)})
+    assert decoded(own.data["measures"][0]["values"], "<f4", 2, 2, 3)[0, 0, 0] == float(first)
     phase.cell = [2, 1, 1]
     assert phase.island()  # no number of it is NaN, which JSON does not know
     with pytest.raises(ValueError, match="runs must hold a member that has not diverged"):
