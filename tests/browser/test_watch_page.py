@@ -191,4 +191,7 @@ def test_with_a_kernel_values_come_in_and_the_reader_s_go_back(live):
     assert page.get_by_role("slider", name="seed").input_value() == "4"
     page.evaluate("kernel.set('graph', 'karate club')")
     assert "graph karate club" in page.get_by_role("img").first.get_attribute("aria-label")
+    keyed = "[...document.querySelectorAll('.explorable-box :is(button, canvas, input, select, textarea)')]"
+    assert page.evaluate(f"{keyed}.length") > 10  # JupyterLab leaves their keys to them
+    assert page.evaluate(f"{keyed}.every((control) => control.dataset.lmSuppressShortcuts === 'true')")
     assert page.evaluate("stop()") is None and not page.errors

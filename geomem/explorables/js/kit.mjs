@@ -29,9 +29,12 @@ const STYLE = `
 .explorable-box [hidden] { display: none !important; }
 @media print { .explorable-box .controls { display: none; } }`;
 
+const KEYED = ["button", "canvas", "input", "select", "textarea"];
+
 /** Make an element; attributes are set as text, functions as listeners, children are elements or text. */
 export function element(tag, attributes = {}, ...children) {
   const node = document.createElement(tag);
+  if (KEYED.includes(tag)) node.dataset.lmSuppressShortcuts = "true"; // else JupyterLab takes the arrow keys
   for (const [name, value] of Object.entries(attributes)) {
     if (typeof value === "function") node.addEventListener(name, value);
     else if (value === true) node.setAttribute(name, "");

@@ -98,7 +98,7 @@ export function mount(place, model) {
   }
 
   function explain() {
-    const name = ({ value, vectors }) => `${value.toFixed(2)}${vectors.length > 1 ? ` (${vectors.length} dims)` : ""}`;
+    const name = ({ value, vectors }) => `${(+value.toFixed(2) || 0).toFixed(2)}${vectors.length > 1 ? ` (${vectors.length} dims)` : ""}`;
     const items = spaces.slice(0, CURVES).map((space, k) => [k ? SERIES[k - 1] : "#888888", `${k ? "" : "trivial "}${name(space)}`]);
     if (spaces.length > CURVES) items.push(["currentColor", `${spaces.length - CURVES} others`]);
     key.replaceChildren(row("eigenvalue", ...items.map(([color, text]) =>
