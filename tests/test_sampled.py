@@ -72,3 +72,13 @@ def test_a_diverged_table_has_no_geometry():
 def test_a_tree_is_refused():
     with pytest.raises(ValueError, match="must be a path-star"):
         sampled.sample_arms(gm.PathTask(gm.tree_star(4, 4)))
+
+
+def test_the_nearest_of_all_is_asked_of_held_out_leaves_alone():
+    task = gm.PathTask(gm.path_star(40, 4), target="first")
+    g = task.graph
+    E = torch.randn(g.n_nodes, 200, generator=torch.Generator().manual_seed(0))
+    way = g.paths_to(task.test_leaves)
+    E[way[:, -1]] = E[way[:, 1]]  # only held-out leaves lie on their first hop
+    seen = sampled.portrait(E, task)["first_hop_of_all"]
+    assert seen == 1.0 and float(gm.first_hop_accuracy(E, g)) < 0.5
