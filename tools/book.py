@@ -67,6 +67,14 @@ def write_whole(path, text):
     checkpoints.write_whole(path, text)
 
 
+def follow(path, text, *, check, remedy, root=ROOT):
+    """Write a file that follows from others; with ``check`` write nothing, and fail when it is stale."""
+    if not check:
+        write_whole(path, text)
+    elif not path.exists() or path.read_text(encoding="utf8") != text:
+        raise UserError(f"{path.relative_to(root)} is stale: run `{remedy}`.")
+
+
 def run(main):
     """Call ``main``; tell a user's error in one sentence, and leave with its code."""
     try:

@@ -47,11 +47,8 @@ def main(argv=None, root=book.ROOT):
     if command is None:
         raise book.UserError("Bundling needs esbuild or Node.js, and neither is here. The committed bundles need none.")
     for entry, (kind, place) in BUNDLES.items():
-        path, text = root / place, bundle(command, entry, kind, root)
-        if options.check and (not path.exists() or path.read_text(encoding="utf8") != text):
-            raise book.UserError(f"{place} is stale: run `python -m tools.bundle`.")
-        if not options.check:
-            book.write_whole(path, text)
+        text = bundle(command, entry, kind, root)
+        book.follow(root / place, text, check=options.check, remedy="python -m tools.bundle", root=root)
 
 
 if __name__ == "__main__":

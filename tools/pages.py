@@ -236,10 +236,7 @@ def main(argv=None, root=book.ROOT):
     parser.add_argument("--check", action="store_true", help="write nothing; fail when a page is stale")
     options = parser.parse_args(argv)
     for path, text in written(root).items():
-        if options.check and (not path.exists() or path.read_text(encoding="utf8") != text):
-            raise book.UserError(f"{path.relative_to(root)} is stale: run `make refresh`.")
-        if not options.check:
-            book.write_whole(path, text)
+        book.follow(path, text, check=options.check, remedy="make refresh", root=root)
 
 
 if __name__ == "__main__":
