@@ -45,6 +45,7 @@ refresh: $(READY) ## run the chapters in place and rewrite the pages that follow
 	@$(ONE_THREAD) $(PY) -m tools.logo
 	@$(PY) -m tools.chapters --in-place
 	@$(PY) -m tools.pages
+	@$(PY) -m tools.address
 
 studies: $(READY) ## make the committed studies (hours; goes on where it stopped)
 	@$(PY) -m tools.studies
