@@ -177,6 +177,13 @@ def test_missing_and_empty_pages_are_seen(root, tmp_path):
     assert [str(page) for page in site.missing(html, root)] == ["index.html", "book/02_two.html"]
 
 
+def test_the_front_page_leads_on_and_has_an_icon(tmp_path):
+    site.front(tmp_path)
+    text = (tmp_path / "index.html").read_text(encoding="utf8")
+    assert 'url=book/intro.html"' in text and '<a href="book/intro.html">Geometric memory</a>' in text
+    assert '<link rel="icon" href="_static/logo.svg">' in text and (book.ROOT / "book" / "static" / "logo.svg").exists()
+
+
 def test_server_takes_a_free_port_on_this_machine_only():
     with site.server(0) as first, site.server(first.server_port) as second:
         assert first.server_address[0] == second.server_address[0] == "127.0.0.1"

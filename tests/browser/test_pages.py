@@ -106,6 +106,14 @@ def test_the_address_of_the_book_leads_to_its_first_page(visit, site):
     assert page.outside == [] and page.errors == []
 
 
+@pytest.mark.parametrize("name", ["index.html", *PAGES])
+def test_page_has_an_icon_so_that_no_browser_asks_for_another(visit, site, name):
+    page = visit("about:blank")
+    page.goto(f"{site}/{name}", wait_until="commit")
+    icon = page.locator("link[rel~=icon]").first.evaluate("link => link.href")
+    assert page.request.get(icon).ok
+
+
 def test_contrast_is_measured(visit):
     page = visit("data:text/html,<body style='background:black'><p style='color:white'>a</p><i style='color:black'>b</i>")
     assert contrast(page, "p") == pytest.approx(21) and contrast(page, "i") == pytest.approx(1)
