@@ -34,6 +34,9 @@ check: $(READY) ## ruff and pytest, without the chapters' cells
 	@$(PY) -m ruff format --check .
 	@$(ONE_THREAD) $(PY) -m pytest -q -n 2
 
+coverage: $(READY) ## the tests again, and the lines of the library that none of them runs
+	@$(ONE_THREAD) COVERAGE_FILE=_build/coverage $(PY) -m pytest -q -n 2 --cov=geomem --cov-report=term-missing:skip-covered
+
 lowest: ## the library's tests with the lowest versions of all it needs
 	@$(PYTHON) tools/lowest.py
 
