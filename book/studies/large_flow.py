@@ -12,7 +12,9 @@ from pathlib import Path
 import torch
 
 import geomem as gm
-from geomem import blockwise, checkpoints, cost, sampled
+from geomem.measures import sampled
+from geomem.node2vec import blockwise
+from geomem.training import checkpoints, cost
 
 
 def main() -> None:

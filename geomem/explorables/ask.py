@@ -8,11 +8,11 @@ import traitlets
 from matplotlib.ticker import MaxNLocator
 from scipy.stats import rankdata
 
-from .. import _checks, figures
-from ..graphs import Graph, require_graph
-from ..memory import Memory
-from ..metrics import COSINE_TIE, ROUNDING, cosines
-from ..spectral import node_table
+from .. import _checks
+from ..graphs import Graph, node_table, require_graph
+from ..measures import COSINE_TIE, ROUNDING, cosines
+from ..memories import Memory
+from ..reporting import figures
 from .base import Explorable, encoded, graph_data
 
 MOST = 60

@@ -17,8 +17,8 @@ import numpy as np
 from matplotlib.colors import to_hex
 from PIL import Image
 
-from .. import figures
 from ..graphs import Graph
+from ..reporting import figures
 
 LARGEST = 150_000
 """Bytes of an island: what the page must load for it, its poster included."""

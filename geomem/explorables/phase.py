@@ -8,11 +8,12 @@ import torch
 import traitlets
 from matplotlib.colors import to_hex
 
-from .. import _checks, figures
-from ..ensemble import KNOBS, Runs, train_ensemble
+from .. import _checks
 from ..graphs import FAMILIES, Graph, named_graph, require_graph
-from ..metrics import geometric_contrast, geometric_order, geometric_share
+from ..measures import geometric_contrast, geometric_order, geometric_share
+from ..reporting import figures
 from ..spectral import Spectrum
+from ..training.ensemble import KNOBS, Runs, train_ensemble
 from .base import Explorable, encoded, graph_data
 
 NAMES = {"lr": "learning rate", "weight_decay": "weight decay", "init_std": "start scale", "dropout": "dropout"}

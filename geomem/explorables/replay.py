@@ -9,10 +9,11 @@ import torch
 import traitlets
 from torch import Tensor
 
-from .. import _checks, figures
-from ..dynamics import Flow, _logits
+from .. import _checks
 from ..graphs import Graph, require_graph
-from ..metrics import COSINE_TIE, cosines, edge_recall, geometric_contrast, geometric_order
+from ..measures import COSINE_TIE, cosines, edge_recall, geometric_contrast, geometric_order
+from ..node2vec.flow import Flow, _logits
+from ..reporting import figures
 from .base import LARGEST, Explorable, encoded, graph_data
 
 NODES, FRAMES, NEAREST = 255, 60, 3

@@ -3,9 +3,10 @@
 import torch
 import traitlets
 
-from .. import _checks, figures
-from ..dynamics import gradient_flow
+from .. import _checks
 from ..graphs import FAMILIES, Graph, named_graph
+from ..node2vec import gradient_flow
+from ..reporting import figures
 from .base import Explorable, encoded, graph_data
 
 GRAPHS = ("cycle", "path_star", "grid", "karate")
