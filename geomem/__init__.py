@@ -8,10 +8,10 @@ from .measures import arm_separation, cosine_by_hops, cosines, edge_recall, firs
 from .measures import geometric_contrast, geometric_order, geometric_share
 from .memories import Memory, associative_memory, fiedler_memory, heat_kernel_memory, incidence_memory, largest_heat_time
 from .memories import cost_in_bits, cost_in_norm
-from .tasks import InContextTask, PathTask, Vocabulary, edge_examples, in_context_examples
+from .tasks import EdgeTask, InContextTask, PathTask, Vocabulary, edge_examples, in_context_examples
 from .models import SequenceModel
 from .node2vec import flow_matrix, gradient_flow
-from .training import Stage, load_run, train, train_ensemble
+from .training import Stage, load_result, train, train_ensemble
 from .training import recipes
 from .reporting import claim, exceeds_null, load_records, load_study, record, standard_error
 from .runner.table import load_sweep
@@ -42,6 +42,7 @@ __all__ = [
     "largest_heat_time",
     "cost_in_bits",
     "cost_in_norm",
+    "EdgeTask",
     "InContextTask",
     "PathTask",
     "Vocabulary",
@@ -52,7 +53,7 @@ __all__ = [
     "gradient_flow",
     "train_ensemble",
     "Stage",
-    "load_run",
+    "load_result",
     "train",
     "recipes",
     "claim",

@@ -14,7 +14,7 @@ PACKAGE = Path(gm.__file__).parent
 ORDER = "graphs models spectral tasks measures memories node2vec training reporting explorables runner cli".split()
 GROUND = {"_checks", "_products"}
 NAMES = sorted(gm.__all__)
-NEED_A_FILE = ("read_edges", "load_records", "load_run", "load_study", "load_sweep")
+NEED_A_FILE = ("read_edges", "load_records", "load_result", "load_study", "load_sweep")
 
 
 def test_there_are_25_to_45_public_names_and_all_exist():

@@ -44,7 +44,7 @@ def measured(g: gm.Graph, seed: int, width: int, frozen: bool) -> dict:
 
     Beside them: whether the last step still recalls everything, and the geometric order there.
     """
-    runs = gm.train_ensemble(graph=g, width=width, lr=RATES, init_std=STARTS, frozen=frozen, seeds=[seed], steps=STEPS,
+    runs = gm.train_ensemble(g, width=width, lr=RATES, init_std=STARTS, frozen=frozen, seeds=[seed], steps=STEPS,
                              schedule="constant", snapshots=marks())  # fmt: skip
     floor = node2vec.entropy_floor(g)
     learned = (math.log(g.n_nodes) - runs.loss) / (math.log(g.n_nodes) - floor)

@@ -19,7 +19,7 @@ from ..models import CORES, SequenceModel
 from ..runner.parameters import Parameter
 from ..tasks import InContextTask, PathTask
 from ..training import checkpoints, cost, recipes
-from ..training.loop import EVALUATIONS, PRECISIONS, Run, Stage, train
+from ..training.loop import EVALUATIONS, PRECISIONS, Result, Stage, train
 
 BY_TARGET = {"first": "edges_then_first", "full": "edges_then_paths"}
 MODELS = [name for name, core in CORES.items() if core.sequential]
@@ -183,7 +183,7 @@ def _prompt_recipe(args, task: InContextTask) -> list[Stage]:
     return [Stage(args.steps, args.lr, edges=0, paths=args.batch, warmup=args.warmup)]
 
 
-def _result(run: Run, recipe: list[Stage], whole: bool) -> dict:
+def _result(run: Result, recipe: list[Stage], whole: bool) -> dict:
     """Return the one JSON object: how it was made, what was measured last, what it cost, and with what."""
     history, last, device = run.history, run.history[-1], run.settings["device"]
     name = _checks.device_name(device)
@@ -219,7 +219,7 @@ def _commit() -> str | None:
         return None
 
 
-def _summary(run: Run, last: dict) -> str:
+def _summary(run: Result, last: dict) -> str:
     """Return the same in words."""
     tokens = ", ".join(f"{100 * share:.1f}" for share in last["test"]["token_accuracy"])
     lines = [f"{run.task!r}, {last['seconds']:.0f} s on {run.settings['device']}"]

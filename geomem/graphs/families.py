@@ -152,14 +152,14 @@ def irregular() -> Graph:
     return Graph(n_nodes=16, edges=edges, name="irregular", fiedler_dims=2)
 
 
-def rewired(g: Graph, *, seed: int, swaps: int = 10) -> Graph:
+def rewired(graph: Graph, *, seed: int, swaps: int = 10) -> Graph:
     """Return a graph of the same degrees with other edges: pairs of edges exchange ends, u-v and x-y become u-x and v-y.
 
     It is the null for "the geometry is this graph's": whatever comes from size and degrees alone is there as well. It may
-    share edges with ``g``, but never all, and need not be connected. A ring becomes one or several rings.
+    share edges with ``graph``, but never all, and need not be connected. A ring becomes one or several rings.
 
     Args:
-        g: The graph, of at least 4 nodes.
+        graph: The graph, of at least 4 nodes.
         seed: Draws the exchanges.
         swaps: Exchanges an edge, at least 1.
 
@@ -178,19 +178,19 @@ def rewired(g: Graph, *, seed: int, swaps: int = 10) -> Graph:
         [2, 2, 2, 2, 2, 2]
     """
     seed = _checks.seed_of("seed", seed)
-    total = _checks.integer("swaps", swaps, least=1) * require_graph(g).n_edges
-    graph = nx.Graph()
-    graph.add_nodes_from(range(g.n_nodes))
-    graph.add_edges_from(g.edges.tolist())
-    old = graph.copy()
+    total = _checks.integer("swaps", swaps, least=1) * require_graph(graph).n_edges
+    old = nx.Graph()
+    old.add_nodes_from(range(graph.n_nodes))
+    old.add_edges_from(graph.edges.tolist())
+    new = old.copy()
     try:
-        nx.double_edge_swap(graph, total, max_tries=100 * total, seed=seed)
-        if nx.utils.edges_equal(graph.edges, old.edges):
-            nx.double_edge_swap(graph, 1, max_tries=100 * total, seed=seed)  # one exchange always adds new edges
+        nx.double_edge_swap(new, total, max_tries=100 * total, seed=seed)
+        if nx.utils.edges_equal(new.edges, old.edges):
+            nx.double_edge_swap(new, 1, max_tries=100 * total, seed=seed)  # one exchange always adds new edges
     except nx.NetworkXException:
-        raise ValueError(f"graph must have edges that can exchange ends, got {g!r}. Take another null: a star or a complete "
-                         "graph is the only one of its degrees.") from None  # fmt: skip
-    return Graph(n_nodes=g.n_nodes, edges=list(graph.edges), labels=g.labels, name=f"{g.name}, rewired")
+        raise ValueError(f"graph must have edges that can exchange ends, got {graph!r}. Take another null: a star or a "
+                         "complete graph is the only one of its degrees.") from None  # fmt: skip
+    return Graph(n_nodes=graph.n_nodes, edges=list(new.edges), labels=graph.labels, name=f"{graph.name}, rewired")
 
 
 FAMILIES = {

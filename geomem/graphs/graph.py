@@ -109,7 +109,7 @@ class Graph:
 
     def adjacency(self, *, self_edges: bool = False) -> Tensor:
         """Return the symmetric 0/1 matrix, float64 ``(n, n)``, with ones on the diagonal if ``self_edges``."""
-        _checks.dense(self.n_nodes, "The adjacency matrix", "Work with g.edges instead.")
+        _checks.dense(self.n_nodes, "The adjacency matrix", "Work with graph.edges instead.")
         return self.targets(self_edges=self_edges)
 
     def directed_edges(self, *, directions: str = "both", self_edges: bool = False) -> Tensor:
@@ -126,7 +126,7 @@ class Graph:
 
     def targets(self, *, directions: str = "both", self_edges: bool = False) -> Tensor:
         """Return the 0/1 matrix of trained facts, float64 ``(n, n)``: row u holds the nodes that answer u."""
-        _checks.dense(self.n_nodes, "The matrix of targets", "Work with g.directed_edges() instead.")
+        _checks.dense(self.n_nodes, "The matrix of targets", "Work with graph.directed_edges() instead.")
         heads, tails = self.directed_edges(directions=directions, self_edges=self_edges).T
         matrix = torch.zeros(self.n_nodes, self.n_nodes, dtype=torch.float64)
         matrix[heads, tails] = 1.0
@@ -245,13 +245,13 @@ def _check_edges(n_nodes: int, edges: Tensor) -> None:
                          "Remove it: no fact names it.")  # fmt: skip
 
 
-def require_graph(g) -> "Graph":
-    """Return ``g`` if it is a Graph; else say how to make one."""
-    if not isinstance(g, Graph):
+def require_graph(graph) -> "Graph":
+    """Return ``graph`` if it is a Graph; else say how to make one."""
+    if not isinstance(graph, Graph):
         raise TypeError(
-            f"graph must be a geomem.Graph, got {type(g).__name__}. Use Graph.from_networkx or Graph.from_edges."
+            f"graph must be a geomem.Graph, got {type(graph).__name__}. Use Graph.from_networkx or Graph.from_edges."
         )
-    return g
+    return graph
 
 
 def node_table(name: str, table, graph: Graph, *, columns: int | None = None) -> Tensor:

@@ -3,7 +3,7 @@
 from .base import COSINE_TIE, ROUNDING
 from .geometry import cosine_by_hops, cosines, geometric_contrast, geometric_order
 from .recall import edge_margin, edge_recall, recalled_facts
-from .shares import CoreSurvival, core_survival, geometric_share, split_logits
+from .shares import CoreSurvival, core_survival, geometric_share, split_scores
 from .stars import arm_separation, first_hop_accuracy, silhouette
 
 __all__ = [
@@ -22,5 +22,5 @@ __all__ = [
     "CoreSurvival",
     "core_survival",
     "geometric_share",
-    "split_logits",
+    "split_scores",
 ]

@@ -11,14 +11,14 @@ ROUNDING = 1e-9
 """Scores that differ by less than this share of the largest are tied: it is rounding, not memory."""
 
 
-def listed_nodes(name: str, nodes, g: Graph) -> Tensor:
-    """Return node ids as an int64 vector of different nodes of g."""
+def listed_nodes(name: str, nodes, graph: Graph) -> Tensor:
+    """Return node ids as an int64 vector of different nodes of the graph."""
     nodes = torch.as_tensor(nodes)
     whole = nodes.ndim == 1 and not nodes.dtype.is_floating_point and nodes.dtype != torch.bool
     if not whole or not len(nodes) or len(nodes.unique()) < len(nodes):
         raise ValueError(f"{name} must be a vector of different node ids, got {nodes.tolist()}.")
-    if int(nodes.min()) < 0 or int(nodes.max()) >= g.n_nodes:
-        raise ValueError(f"{name} must lie in 0 to {g.n_nodes - 1}, got {int(nodes.min())} to {int(nodes.max())}.")
+    if int(nodes.min()) < 0 or int(nodes.max()) >= graph.n_nodes:
+        raise ValueError(f"{name} must lie in 0 to {graph.n_nodes - 1}, got {int(nodes.min())} to {int(nodes.max())}.")
     return nodes.to(torch.int64)
 
 
@@ -33,10 +33,10 @@ def unit_rows(E) -> Tensor:
     return E / torch.where(norms == 0, 1.0, norms)
 
 
-def leaves_of(g: Graph, leaves) -> Tensor:
+def leaves_of(graph: Graph, leaves) -> Tensor:
     """Return listed leaves, by default all, as a vector of node ids."""
-    leaves = g.paths[:, -1] if leaves is None else torch.as_tensor(leaves).flatten()
-    strangers = leaves[~torch.isin(leaves, g.paths[:, -1])].tolist()
+    leaves = graph.paths[:, -1] if leaves is None else torch.as_tensor(leaves).flatten()
+    strangers = leaves[~torch.isin(leaves, graph.paths[:, -1])].tolist()
     if strangers or not len(leaves):
-        raise ValueError(f"leaves must be one or more leaves of {g!r}, got {strangers[:1] or 'none'}.")
+        raise ValueError(f"leaves must be one or more leaves of {graph!r}, got {strangers[:1] or 'none'}.")
     return leaves

@@ -9,7 +9,7 @@ from ..spectral import path_star_arms, path_star_profile
 from .base import leaves_of
 
 
-def swap_fiedler(E, g, pairs) -> Tensor:
+def swap_fiedler(E, graph, pairs) -> Tensor:
     """Return E with the Fiedler components of paired leaves exchanged, and nothing else.
 
     The Fiedler component of a leaf is its row of the projection of E onto the Fiedler eigenspace of the path-star: the
@@ -17,7 +17,7 @@ def swap_fiedler(E, g, pairs) -> Tensor:
 
     Args:
         E: Embeddings, ``(n, m)``.
-        g: A path-star.
+        graph: A path-star.
         pairs: Leaves to exchange, int64 ``(k, 2)``, each leaf in at most one pair.
 
     Returns:
@@ -36,17 +36,17 @@ def swap_fiedler(E, g, pairs) -> Tensor:
         >>> swap_fiedler(E, g, [[2, 4]])[[2, 4]].flatten().sign().tolist()
         [-1.0, 1.0]
     """
-    E, part = node_table("E", E, g).clone(), fiedler_components(E, g)
-    pairs = _pairs(g, pairs)
+    E, part = node_table("E", E, graph).clone(), fiedler_components(E, graph)
+    pairs = _pairs(graph, pairs)
     return E.index_add(0, pairs.flatten(), part[pairs.flip(1).flatten()] - part[pairs.flatten()])
 
 
-def move_at_random(E, g, pairs, *, seed: int = 0) -> Tensor:
+def move_at_random(E, graph, pairs, *, seed: int = 0) -> Tensor:
     """Return E with the same leaves moved as far as ``swap_fiedler`` moves them, in random directions: its control.
 
     Args:
         E: Embeddings, ``(n, m)``.
-        g: A path-star.
+        graph: A path-star.
         pairs: As for ``swap_fiedler``.
         seed: Draws the directions.
 
@@ -67,18 +67,18 @@ def move_at_random(E, g, pairs, *, seed: int = 0) -> Tensor:
         True
     """
     generator = torch.Generator().manual_seed(_checks.seed_of("seed", seed))
-    E = node_table("E", E, g)
-    steps = (swap_fiedler(E, g, pairs) - E).norm(dim=1, keepdim=True)
+    E = node_table("E", E, graph)
+    steps = (swap_fiedler(E, graph, pairs) - E).norm(dim=1, keepdim=True)
     ways = torch.randn(E.shape, generator=generator, dtype=torch.float64)
     return E + steps * ways / ways.norm(dim=1, keepdim=True)
 
 
-def fiedler_components(E, g) -> Tensor:
+def fiedler_components(E, graph) -> Tensor:
     """Return every row of the projection of E onto the path-star's Fiedler eigenspace, float64 ``(n, m)``.
 
     Args:
         E: Embeddings, ``(n, m)``.
-        g: A path-star.
+        graph: A path-star.
 
     Raises:
         ValueError: If the graph is no path-star, or E does not fit.
@@ -91,7 +91,7 @@ def fiedler_components(E, g) -> Tensor:
         >>> fiedler_components(torch.ones(5, 1), path_star(2, 3)).abs().max() < 1e-12  # a common offset is no direction
         tensor(True)
     """
-    arms, E = path_star_arms(g), node_table("E", E, g)
+    arms, E = path_star_arms(graph), node_table("E", E, graph)
     _, profile = path_star_profile(arms.shape[1] + 1)
     moved = torch.einsum("k,akm->am", profile, E[arms])
     part = torch.zeros_like(E)
@@ -131,10 +131,10 @@ def predicted_first_hops(model, task, leaves, E=None) -> Tensor:
     return hops[(hidden @ model.unembedding[hops].mT).argmax(-1)]
 
 
-def _pairs(g, pairs) -> Tensor:
+def _pairs(graph, pairs) -> Tensor:
     """Return pairs of leaves as int64 ``(k, 2)``, no leaf twice."""
     pairs = torch.as_tensor(pairs)
     if pairs.ndim != 2 or pairs.shape[1] != 2 or len(pairs.unique()) < pairs.numel():
         raise ValueError(f"pairs must be pairs of leaves, none listed twice, shape (k, 2), got {tuple(pairs.shape)}.")
-    leaves_of(g, pairs.flatten())
+    leaves_of(graph, pairs.flatten())
     return pairs

@@ -9,7 +9,7 @@ from .base import ROUNDING, listed_nodes
 
 def edge_recall(
     scores,
-    g: Graph,
+    graph: Graph,
     *,
     self_edges: bool = False,
     directions: str = "both",
@@ -23,7 +23,7 @@ def edge_recall(
 
     Args:
         scores: ``scores[..., u, v]`` is the score of v given u, ``(..., n, n)``; with ``nodes``, ``(..., len(nodes), n)``.
-        g: The graph that was trained.
+        graph: The graph that was trained.
         self_edges: Whether ``u -> u`` was trained too.
         directions: "both", "forward" or "backward"; nodes without a target are left out of the mean.
         nodes: The rows that ``scores`` holds, for graphs too large for all of them.
@@ -44,7 +44,7 @@ def edge_recall(
         >>> float(edge_recall(g.adjacency(), g)), round(float(edge_recall(torch.ones(5, 5), g)), 3)
         (1.0, 0.4)
     """
-    scores, rows, targets = _rows(scores, g, self_edges, directions, nodes, facts)
+    scores, rows, targets = _rows(scores, graph, self_edges, directions, nodes, facts)
     scores = _rounded(scores)
     if not self_edges:
         scores, targets = _without_self(rows, scores, targets)
@@ -53,7 +53,7 @@ def edge_recall(
     return ((above.sum(-1) + places * tied.sum(-1)) / k.clamp(min=1))[..., k > 0].mean(-1)
 
 
-def recalled_facts(scores, g: Graph) -> Tensor:
+def recalled_facts(scores, graph: Graph) -> Tensor:
     """Return which facts are recalled, float64 ``(..., n, n)``: at ``[u, v]`` 1 if v is among u's k highest scores.
 
     k is the degree of u, u itself is left out, and ties count by expectation, as in ``edge_recall``: the sum of a row over
@@ -61,7 +61,7 @@ def recalled_facts(scores, g: Graph) -> Tensor:
 
     Args:
         scores: ``scores[..., u, v]`` is the score of v given u, ``(..., n, n)``.
-        g: The graph that was trained, both directions, without self edges.
+        graph: The graph that was trained, both directions, without self edges.
 
     Raises:
         ValueError: If the shape is wrong or a score is NaN.
@@ -75,7 +75,7 @@ def recalled_facts(scores, g: Graph) -> Tensor:
         >>> recalled_facts([[0.0, 1, 1], [0, 0, 1], [2, 1, 0]], g).tolist()  # asked for 1, the table says 2
         [[0.0, 1.0, 1.0], [0.0, 0.0, 0.0], [1.0, 0.0, 0.0]]
     """
-    scores, rows, targets = _rows(scores, g, False, "both", None)
+    scores, rows, targets = _rows(scores, graph, False, "both", None)
     scores = _rounded(scores)
     found = torch.zeros_like(scores)
     above, tied, places = _hits(*_without_self(rows, scores, targets))
@@ -100,7 +100,7 @@ def _hits(scores: Tensor, targets: Tensor) -> tuple[Tensor, Tensor, Tensor]:
 
 
 def edge_margin(
-    scores, g: Graph, *, self_edges: bool = False, directions: str = "both", nodes: Tensor | None = None
+    scores, graph: Graph, *, self_edges: bool = False, directions: str = "both", nodes: Tensor | None = None
 ) -> Tensor:
     """Return each node's lowest target score minus its highest other score, averaged over nodes.
 
@@ -109,7 +109,7 @@ def edge_margin(
 
     Args:
         scores: ``scores[..., u, v]`` is the score of v given u, ``(..., n, n)``; with ``nodes``, ``(..., len(nodes), n)``.
-        g: The graph that was trained.
+        graph: The graph that was trained.
         self_edges: Whether ``u -> u`` was trained too.
         directions: "both", "forward" or "backward".
         nodes: The rows that ``scores`` holds, for graphs too large for all of them.
@@ -128,26 +128,28 @@ def edge_margin(
         >>> float(edge_margin(3 * cycle(5).adjacency(), cycle(5)))
         3.0
     """
-    scores, rows, targets = _rows(scores, g, self_edges, directions, nodes)
+    scores, rows, targets = _rows(scores, graph, self_edges, directions, nodes)
     if not self_edges:
         scores, targets = _without_self(rows, scores, targets)
     both = targets.any(-1) & ~targets.all(-1)
     if not both.any() or not scores.isfinite().all():
-        raise ValueError(f"a margin needs finite scores and a listed node with a target and a node that is none, in {g!r}.")
+        raise ValueError(
+            f"a margin needs finite scores and a listed node with a target and a node that is none, in {graph!r}."
+        )
     lowest = scores.masked_fill(~targets, torch.inf).amin(-1)
     return (lowest - scores.masked_fill(targets, -torch.inf).amax(-1))[..., both].mean(-1)
 
 
-def _rows(scores, g: Graph, self_edges: bool, directions: str, nodes, facts=None) -> tuple[Tensor, Tensor, Tensor]:
+def _rows(scores, graph: Graph, self_edges: bool, directions: str, nodes, facts=None) -> tuple[Tensor, Tensor, Tensor]:
     """Return checked scores ``(..., rows, n)``, the node of each row, and its targets, bool ``(rows, n)``."""
     scores = torch.as_tensor(scores).detach().to("cpu", torch.float64)
-    rows = torch.arange(require_graph(g).n_nodes) if nodes is None else listed_nodes("nodes", nodes, g)
-    if scores.ndim < 2 or scores.shape[-2:] != (len(rows), g.n_nodes):
-        raise ValueError(f"scores must have shape (..., {len(rows)}, {g.n_nodes}), got {tuple(scores.shape)}.")
+    rows = torch.arange(require_graph(graph).n_nodes) if nodes is None else listed_nodes("nodes", nodes, graph)
+    if scores.ndim < 2 or scores.shape[-2:] != (len(rows), graph.n_nodes):
+        raise ValueError(f"scores must have shape (..., {len(rows)}, {graph.n_nodes}), got {tuple(scores.shape)}.")
     if scores.isnan().any():
         raise ValueError("scores must not be NaN: the run they come from has diverged. Lower its lr.")
-    facts = g.directed_edges(directions=directions, self_edges=self_edges) if facts is None else facts
-    targets = _target_rows(g, rows, facts)
+    facts = graph.directed_edges(directions=directions, self_edges=self_edges) if facts is None else facts
+    targets = _target_rows(graph, rows, facts)
     if not targets.any():
         raise ValueError(f"no listed node has a target with directions={directions!r}: nothing can be recalled.")
     return scores, rows, targets
@@ -159,12 +161,12 @@ def _without_self(rows: Tensor, *tables: Tensor):
     return (table[..., others].unflatten(-1, (len(rows), -1)) for table in tables)
 
 
-def _target_rows(g: Graph, rows: Tensor, facts: Tensor) -> Tensor:
+def _target_rows(graph: Graph, rows: Tensor, facts: Tensor) -> Tensor:
     """Return the listed rows of the target matrix, bool ``(len(rows), n)``, without making the others."""
     heads, tails = facts.T
-    place = torch.full((g.n_nodes,), -1)
+    place = torch.full((graph.n_nodes,), -1)
     place[rows] = torch.arange(len(rows))
     listed = place[heads] >= 0
-    targets = torch.zeros(len(rows), g.n_nodes, dtype=torch.bool)
+    targets = torch.zeros(len(rows), graph.n_nodes, dtype=torch.bool)
     targets[place[heads[listed]], tails[listed]] = True
     return targets

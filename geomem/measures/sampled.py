@@ -35,30 +35,30 @@ def sample_arms(task: PathTask, n: int = ARMS) -> Tensor:
     return task.graph.paths_to(task.test_leaves[order[:n]])[:, 1:]
 
 
-def sub_star(E: Tensor, g: Graph, arms: Tensor) -> tuple[Tensor, Graph]:
+def sub_star(E: Tensor, graph: Graph, arms: Tensor) -> tuple[Tensor, Graph]:
     """Return the rows of the root and the arms, and the path-star that they are: its first hops are all there are.
 
     Args:
         E: One row a token or node, ``(n, m)``.
-        g: The star.
+        graph: The star.
         arms: ``(k, length - 1)``, k at least 2.
     """
-    rows = torch.cat([torch.tensor([g.root]), arms.flatten()])
+    rows = torch.cat([torch.tensor([graph.root]), arms.flatten()])
     return E.detach()[rows.to(E.device)].cpu().double(), path_star(len(arms), arms.shape[1] + 1)
 
 
-def star_measures(E: Tensor, g: Graph) -> dict[str, float]:
+def star_measures(E: Tensor, graph: Graph) -> dict[str, float]:
     """Return the measures of chapter 5 on a path-star: separation, nearest first hop, silhouette, Fiedler energy.
 
     Args:
         E: ``(n, m)``.
-        g: The star.
+        graph: The star.
 
     Source:
         Ours; each is described where it is defined.
     """
-    values = {"first_hop_accuracy": first_hop_accuracy(E, g), "arm_separation": arm_separation(E, g)}
-    values |= {"silhouette": silhouette(E, g), "fiedler_energy": path_star_fiedler_energy(E, g)}
+    values = {"first_hop_accuracy": first_hop_accuracy(E, graph), "arm_separation": arm_separation(E, graph)}
+    values |= {"silhouette": silhouette(E, graph), "fiedler_energy": path_star_fiedler_energy(E, graph)}
     return {name: float(value) for name, value in values.items()}
 
 

@@ -11,7 +11,7 @@ from .base import ROUNDING
 from .recall import edge_recall
 
 
-def geometric_share(E, logits, g: Graph) -> tuple[Tensor, Tensor]:
+def geometric_share(E, scores, graph: Graph) -> tuple[Tensor, Tensor]:
     """Return how much of the recall the embedding's own similarities carry, and how much the rest of the logits does.
 
     With K = E E^T over its largest eigenvalue and L the model's logits, both without self pairs and row means, F is
@@ -23,8 +23,8 @@ def geometric_share(E, logits, g: Graph) -> tuple[Tensor, Tensor]:
 
     Args:
         E: Embeddings, ``(..., n, m)``.
-        logits: The model's own scores of v given u, ``(..., n, n)``.
-        g: The graph.
+        scores: The model's own scores of v given u, ``(..., n, n)``.
+        graph: The graph.
 
     Returns:
         Geometric and associative share, float64 ``(...,)`` each.
@@ -40,24 +40,24 @@ def geometric_share(E, logits, g: Graph) -> tuple[Tensor, Tensor]:
         >>> geometric_share(torch.eye(5), cycle(5).adjacency(), cycle(5))
         (tensor(0., dtype=torch.float64), tensor(1., dtype=torch.float64))
     """
-    L = node_table("logits", logits, g, columns=g.n_nodes)
-    fit, rest = split_logits(E, L, g)
+    L = node_table("scores", scores, graph, columns=graph.n_nodes)
+    fit, rest = split_scores(E, L, graph)
     scale = _off_diagonal(L).abs().amax(-1)[..., None, None]
-    chance = g.degrees.double().mean() / (g.n_nodes - 1)
+    chance = graph.degrees.double().mean() / (graph.n_nodes - 1)
     shares = []
     for part in (fit, rest):
         part = torch.where(part.abs() < ROUNDING * scale, 0.0, part)
-        shares.append(((edge_recall(part, g) - chance) / (1 - chance)).clamp(0, 1))
+        shares.append(((edge_recall(part, graph) - chance) / (1 - chance)).clamp(0, 1))
     return tuple(shares)
 
 
-def split_logits(E, logits, g: Graph) -> tuple[Tensor, Tensor]:
+def split_scores(E, scores, graph: Graph) -> tuple[Tensor, Tensor]:
     """Split the logits into what the embedding's own similarities carry and the rest, as ``geometric_share`` does.
 
     Args:
         E: Embeddings, ``(..., n, m)``.
-        logits: The model's own scores of v given u, ``(..., n, n)``.
-        g: The graph.
+        scores: The model's own scores of v given u, ``(..., n, n)``.
+        graph: The graph.
 
     Returns:
         F and L - F, float64 ``(..., n, n)`` each, without self pairs and row means.
@@ -70,11 +70,11 @@ def split_logits(E, logits, g: Graph) -> tuple[Tensor, Tensor]:
 
     Example:
         >>> from geomem.graphs import cycle
-        >>> fit, rest = split_logits(torch.eye(5), cycle(5).adjacency(), cycle(5))
+        >>> fit, rest = split_scores(torch.eye(5), cycle(5).adjacency(), cycle(5))
         >>> float(fit.abs().max()), rest[0, 1:].tolist()
         (0.0, [0.5, -0.5, -0.5, 0.5])
     """
-    E, L = node_table("E", E, g), node_table("logits", logits, g, columns=g.n_nodes)
+    E, L = node_table("E", E, graph), node_table("scores", scores, graph, columns=graph.n_nodes)
     K = E @ E.mT
     top = torch.linalg.eigvalsh(K)[..., -1, None, None]
     if (top <= 0).any():
@@ -83,7 +83,7 @@ def split_logits(E, logits, g: Graph) -> tuple[Tensor, Tensor]:
     powers = torch.stack([_off_diagonal(P) for P in (K, K @ K, K @ K @ K)], dim=-1)
     L = _off_diagonal(L)
     fit = (powers @ (torch.linalg.pinv(powers, rtol=1e-12) @ L[..., None]))[..., 0]
-    return tuple(part.unflatten(-1, (g.n_nodes, g.n_nodes)) for part in (fit, L - fit))
+    return tuple(part.unflatten(-1, (graph.n_nodes, graph.n_nodes)) for part in (fit, L - fit))
 
 
 class CoreSurvival(NamedTuple):
@@ -95,7 +95,7 @@ class CoreSurvival(NamedTuple):
     spread: Tensor
 
 
-def core_survival(E, weight, bias, g: Graph, *, tolerance: float = 0.01, turns: int = 32, seed: int = 0) -> CoreSurvival:
+def core_survival(E, weight, bias, graph: Graph, *, tolerance: float = 0.01, turns: int = 32, seed: int = 0) -> CoreSurvival:
     """Return how much edge recall survives when a linear core keeps only what does not mix the embedding's directions.
 
     The logits are ``(E W + b) E^T``. With ``E = U s R^T``, the map between the embedding's own directions is ``R^T W R``.
@@ -107,7 +107,7 @@ def core_survival(E, weight, bias, g: Graph, *, tolerance: float = 0.01, turns: 
         E: Embeddings, ``(..., n, m)``.
         weight: W of ``x -> x W + b``, as the linear core stores it, ``(..., m, m)``.
         bias: b, ``(..., m)``.
-        g: The graph that was trained.
+        graph: The graph that was trained.
         tolerance: A block holds the singular values within this share of its largest, in [0, 1).
         turns: Random turns, at least 2.
         seed: Draws them.
@@ -131,7 +131,7 @@ def core_survival(E, weight, bias, g: Graph, *, tolerance: float = 0.01, turns: 
     tolerance = _checks.real("tolerance", tolerance, least=0, below=1)
     turns = _checks.integer("turns", turns, least=2)
     seed = _checks.seed_of("seed", seed)
-    E = node_table("E", E, g)
+    E = node_table("E", E, graph)
     n, m = E.shape[-2:]
     weight, bias = (torch.as_tensor(table).detach().to("cpu", torch.float64) for table in (weight, bias))
     if weight.shape != (*E.shape[:-2], m, m) or bias.shape != (*E.shape[:-2], m):
@@ -147,7 +147,7 @@ def core_survival(E, weight, bias, g: Graph, *, tolerance: float = 0.01, turns: 
         seen = e @ frames
         diagonal = (seen * (frames * (w @ frames)).sum(-2, keepdim=True)) @ seen.mT
         logits = torch.cat([torch.stack([e @ w @ e.T, e @ kept @ e.T]), diagonal]) + e @ b
-        recalls.append(edge_recall(logits, g))
+        recalls.append(edge_recall(logits, graph))
     recalls = torch.stack(recalls).reshape(*E.shape[:-2], -1)
     turned = recalls[..., 2:]
     return CoreSurvival(recalls[..., 0], recalls[..., 1], turned.mean(-1), turned.std(-1))

@@ -8,14 +8,14 @@ from ..graphs import Graph, node_table, require_graph
 from .base import COSINE_TIE, ROUNDING, leaves_of, unit_rows
 
 
-def first_hop_accuracy(E, g: Graph, *, leaves: Tensor | None = None) -> Tensor:
+def first_hop_accuracy(E, graph: Graph, *, leaves: Tensor | None = None) -> Tensor:
     """Return how often a leaf's most similar neighbour of the root is the first hop of its own path.
 
     Ties count by expectation under random order; chance is 1 / d for d first hops.
 
     Args:
         E: Embeddings, ``(..., n, m)``.
-        g: A graph with paths.
+        graph: A graph with paths.
         leaves: Leaf node ids, int ``(k,)``; by default all. Give the held-out ones where some were trained.
 
     Returns:
@@ -33,10 +33,10 @@ def first_hop_accuracy(E, g: Graph, *, leaves: Tensor | None = None) -> Tensor:
         >>> float(first_hop_accuracy(E, path_star(2, 3)))
         1.0
     """
-    first = require_graph(g).first_hops
-    unit = unit_rows(node_table("E", E, g))
-    leaves = leaves_of(g, leaves)
-    own = first == g.paths_to(leaves)[:, 1:2]
+    first = require_graph(graph).first_hops
+    unit = unit_rows(node_table("E", E, graph))
+    leaves = leaves_of(graph, leaves)
+    own = first == graph.paths_to(leaves)[:, 1:2]
     hits = []
     for some, is_own in zip(leaves.split(1024), own.split(1024), strict=True):  # 1,024 x 10,000 first hops are 80 MB
         similar = ((unit[..., some, :] @ unit[..., first, :].mT) / COSINE_TIE).round()
@@ -45,7 +45,7 @@ def first_hop_accuracy(E, g: Graph, *, leaves: Tensor | None = None) -> Tensor:
     return torch.cat(hits, dim=-1).mean(-1)
 
 
-def arm_separation(E, g: Graph, *, leaves: Tensor | None = None) -> Tensor:
+def arm_separation(E, graph: Graph, *, leaves: Tensor | None = None) -> Tensor:
     """Return the mean cosine of leaves with the rest of their own arm, minus that with all other arms.
 
     An arm is all that lies behind one first hop: a path of a path-star without its root, a whole branch of a tree. The
@@ -53,7 +53,7 @@ def arm_separation(E, g: Graph, *, leaves: Tensor | None = None) -> Tensor:
 
     Args:
         E: Embeddings, ``(..., n, m)``.
-        g: A graph with paths, of three or more nodes each.
+        graph: A graph with paths, of three or more nodes each.
         leaves: Leaf node ids, int ``(k,)``; by default all. Give the held-out ones where some were trained; they are
             compared with the nodes of all arms.
 
@@ -73,8 +73,8 @@ def arm_separation(E, g: Graph, *, leaves: Tensor | None = None) -> Tensor:
         >>> float(arm_separation(E, path_star(2, 3)))
         1.0
     """
-    arm, leaves = _arms(g), leaves_of(g, leaves)
-    unit = unit_rows(node_table("E", E, g))
+    arm, leaves = _arms(graph), leaves_of(graph, leaves)
+    unit = unit_rows(node_table("E", E, graph))
     sums = unit.new_zeros(*unit.shape[:-2], int(arm.max()) + 1, unit.shape[-1])
     sums.index_add_(-2, arm[arm >= 0], unit[..., arm >= 0, :])
     size, leaf = torch.bincount(arm[arm >= 0])[arm[leaves]], unit[..., leaves, :]
@@ -84,7 +84,7 @@ def arm_separation(E, g: Graph, *, leaves: Tensor | None = None) -> Tensor:
     return (within - (leaf * others).sum(-1) / ((arm >= 0).sum() - size)).mean(-1)
 
 
-def silhouette(E, g: Graph, *, leaves: Tensor | None = None, max_arms: int = 500, seed: int = 0) -> Tensor:
+def silhouette(E, graph: Graph, *, leaves: Tensor | None = None, max_arms: int = 500, seed: int = 0) -> Tensor:
     """Return the mean silhouette coefficient of the listed leaves' arms as clusters, by cosine distance.
 
     With a the mean distance of a node to the others of its arm, and b that to the nearest other listed arm (the smallest
@@ -93,7 +93,7 @@ def silhouette(E, g: Graph, *, leaves: Tensor | None = None, max_arms: int = 500
 
     Args:
         E: Embeddings, ``(..., n, m)``.
-        g: A graph with paths, of three or more nodes each; arms as in ``arm_separation``.
+        graph: A graph with paths, of three or more nodes each; arms as in ``arm_separation``.
         leaves: Leaf node ids, int ``(k,)``, of two or more arms; by default all.
         max_arms: Draw this many arms where more are listed, at least 2.
         seed: Draws them.
@@ -116,15 +116,15 @@ def silhouette(E, g: Graph, *, leaves: Tensor | None = None, max_arms: int = 500
     """
     max_arms = _checks.integer("max_arms", max_arms, least=2)
     generator = torch.Generator().manual_seed(_checks.seed_of("seed", seed))
-    arm = _arms(g)
-    listed = arm[leaves_of(g, leaves)].unique()
+    arm = _arms(graph)
+    listed = arm[leaves_of(graph, leaves)].unique()
     if len(listed) < 2:
         raise ValueError(f"leaves must lie on two or more arms, got {len(listed)}: nothing lies apart.")
     if len(listed) > max_arms:
         listed = listed[torch.randperm(len(listed), generator=generator)[:max_arms]]
     nodes = torch.isin(arm, listed).nonzero().flatten()
     cluster = (arm[nodes, None] == listed).to(torch.float64)  # (nodes, arms)
-    unit, size = unit_rows(node_table("E", E, g))[..., nodes, :], cluster.sum(0)
+    unit, size = unit_rows(node_table("E", E, graph))[..., nodes, :], cluster.sum(0)
     far = size - unit @ (cluster.T @ unit).mT  # summed cosine distance of node and arm
     own = (far * cluster).sum(-1) - (1 - unit.square().sum(-1))  # without the node itself
     a = own / (cluster @ size - 1)
@@ -133,12 +133,12 @@ def silhouette(E, g: Graph, *, leaves: Tensor | None = None, max_arms: int = 500
     return ((b - a) / torch.where(larger <= ROUNDING, torch.inf, larger)).mean(-1)
 
 
-def _arms(g: Graph) -> Tensor:
+def _arms(graph: Graph) -> Tensor:
     """Return the number of the first hop behind which every node lies, int64 ``(n,)``; -1 at the root and off all paths."""
-    first = require_graph(g).first_hops
-    behind = torch.searchsorted(first, g.paths[:, 1].contiguous())[:, None].expand(-1, g.paths.shape[1] - 1)
-    arm = torch.full((g.n_nodes,), -1)
-    arm[g.paths[:, 1:]] = behind
-    if (arm[g.paths[:, 1:]] != behind).any() or len(first) < 2 or torch.bincount(arm[arm >= 0]).min() < 2:
-        raise ValueError(f"arms must be two or more, disjoint, of two or more nodes without the root; {g!r} has others.")
+    first = require_graph(graph).first_hops
+    behind = torch.searchsorted(first, graph.paths[:, 1].contiguous())[:, None].expand(-1, graph.paths.shape[1] - 1)
+    arm = torch.full((graph.n_nodes,), -1)
+    arm[graph.paths[:, 1:]] = behind
+    if (arm[graph.paths[:, 1:]] != behind).any() or len(first) < 2 or torch.bincount(arm[arm >= 0]).min() < 2:
+        raise ValueError(f"arms must be two or more, disjoint, of two or more nodes without the root; {graph!r} has others.")
     return arm

@@ -28,7 +28,7 @@ class Memory:
         Paper, section 2: associative ``Phi(v)^T W Phi(u)`` (so M is W^T), geometric ``Phi(u)^T Phi(v)``.
 
     Example:
-        >>> Memory(torch.eye(2), None, "one-hot").logits().tolist()
+        >>> Memory(torch.eye(2), None, "one-hot").scores().tolist()
         [[1.0, 0.0], [0.0, 1.0]]
     """
 
@@ -36,69 +36,69 @@ class Memory:
     core: Tensor | None
     name: str
 
-    def logits(self) -> Tensor:
+    def scores(self) -> Tensor:
         """Return the score of v given u at ``[u, v]``, float64 ``(n, n)``."""
         read = self.embedding if self.core is None else self.embedding @ self.core
         return read @ self.embedding.T
 
 
-def associative_memory(g: Graph, *, dim: int | None = None, seed: int = 0) -> Memory:
+def associative_memory(graph: Graph, *, width: int | None = None, seed: int = 0) -> Memory:
     """Write the edges into a matrix between arbitrary embeddings: ``W = sum over edges of Phi(v) Phi(u)^T``.
 
     Args:
-        g: The graph; both directions of every edge are written.
-        dim: Width of the embeddings. By default n: a random orthonormal basis, in which the scores are exactly the
+        graph: The graph; both directions of every edge are written.
+        width: Width of the embeddings. By default n: a random orthonormal basis, in which the scores are exactly the
             adjacency matrix. Any other width draws Gaussian rows of expected length 1, with crosstalk about
-            1 / sqrt(dim).
+            1 / sqrt(width).
         seed: Draws the embeddings.
 
     Returns:
         The memory with core W^T.
 
     Raises:
-        ValueError: If ``dim`` is below 1 or the graph is larger than dense arrays are made for.
+        ValueError: If ``width`` is below 1 or the graph is larger than dense arrays are made for.
 
     Source:
         Paper, section 2.
 
     Example:
         >>> from geomem.graphs import cycle
-        >>> torch.allclose(associative_memory(cycle(5)).logits(), cycle(5).adjacency())
+        >>> torch.allclose(associative_memory(cycle(5)).scores(), cycle(5).adjacency())
         True
     """
-    n = g.n_nodes
-    dim = n if dim is None else _checks.integer("dim", dim, least=1)
+    n = graph.n_nodes
+    width = n if width is None else _checks.integer("width", width, least=1)
     generator = torch.Generator().manual_seed(_checks.seed_of("seed", seed))
-    phi = torch.randn(n, dim, generator=generator, dtype=torch.float64)
-    phi = torch.linalg.qr(phi).Q if dim == n else phi / math.sqrt(dim)
-    return Memory(phi, phi.T @ g.adjacency() @ phi, "associative")
+    phi = torch.randn(n, width, generator=generator, dtype=torch.float64)
+    phi = torch.linalg.qr(phi).Q if width == n else phi / math.sqrt(width)
+    return Memory(phi, phi.T @ graph.adjacency() @ phi, "associative")
 
 
-def incidence_memory(g: Graph) -> Memory:
+def incidence_memory(graph: Graph) -> Memory:
     """Return the table of incidences, ``Phi(u)_e = 1`` if u is an end of edge e: every fact, and no map.
 
     Args:
-        g: The graph; the width is its number of edges.
+        graph: The graph; the width is its number of edges.
 
     Source:
         Paper, section on Node2Vec: architecture alone does not force geometry.
 
     Example:
         >>> from geomem.graphs import cycle
-        >>> incidence_memory(cycle(3)).logits().tolist()
+        >>> incidence_memory(cycle(3)).scores().tolist()
         [[2.0, 1.0, 1.0], [1.0, 2.0, 1.0], [1.0, 1.0, 2.0]]
     """
-    _checks.dense(max(g.n_nodes, g.n_edges), "The incidence table", "Work with g.edges instead.")
-    phi = torch.zeros(g.n_nodes, g.n_edges, dtype=torch.float64)
-    phi[g.edges, torch.arange(g.n_edges)[:, None]] = 1.0
+    _checks.dense(max(graph.n_nodes, graph.n_edges), "The incidence table", "Work with graph.edges instead.")
+    phi = torch.zeros(graph.n_nodes, graph.n_edges, dtype=torch.float64)
+    phi[graph.edges, torch.arange(graph.n_edges)[:, None]] = 1.0
     return Memory(phi, None, "incidence")
 
 
-def heat_kernel_memory(g: Graph, t: float, *, self_edges: bool = False) -> Memory:
+def heat_kernel_memory(graph: Graph, t: float, *, self_edges: bool = False) -> Memory:
     """Return the table V with ``V V^T = exp(t S)``: a look-up for small t, a map for large t.
 
     Args:
-        g: The graph.
+        graph: The graph.
         t: How long the heat spreads, > 0.
         self_edges: As in ``Spectrum``.
 
@@ -111,18 +111,18 @@ def heat_kernel_memory(g: Graph, t: float, *, self_edges: bool = False) -> Memor
     Example:
         >>> from geomem.graphs import cycle
         >>> memory = heat_kernel_memory(cycle(5), 1.0)
-        >>> torch.allclose(memory.logits(), torch.linalg.matrix_exp(symmetric_walk(cycle(5))))
+        >>> torch.allclose(memory.scores(), torch.linalg.matrix_exp(symmetric_walk(cycle(5))))
         True
     """
     t = _checks.real("t", t, above=0)
-    return Memory(torch.linalg.matrix_exp(0.5 * t * symmetric_walk(g, self_edges=self_edges)), None, "heat kernel")
+    return Memory(torch.linalg.matrix_exp(0.5 * t * symmetric_walk(graph, self_edges=self_edges)), None, "heat kernel")
 
 
-def largest_heat_time(g: Graph, times=HEAT_TIMES) -> float:
+def largest_heat_time(graph: Graph, times=HEAT_TIMES) -> float:
     """Return the largest listed time at which the heat kernel still recalls every edge.
 
     Args:
-        g: The graph.
+        graph: The graph.
         times: Times to try, > 0; by default 0.1, 0.2, ... 6.0.
 
     Raises:
@@ -137,19 +137,21 @@ def largest_heat_time(g: Graph, times=HEAT_TIMES) -> float:
         1.4
     """
     times = tuple(times)
-    kept = [t for t in times if edge_recall(heat_kernel_memory(g, t).logits(), g) == 1]
+    kept = [t for t in times if edge_recall(heat_kernel_memory(graph, t).scores(), graph) == 1]
     if not kept:
-        raise ValueError(f"times must hold one that recalls every edge of {g!r}; of {len(times)} none does. Try smaller.")
+        raise ValueError(
+            f"times must hold one that recalls every edge of {graph!r}; of {len(times)} none does. Try smaller."
+        )
     return max(kept)
 
 
-def fiedler_memory(g: Graph, *, dims: int | None = None) -> Memory:
+def fiedler_memory(graph: Graph, *, dims: int | None = None) -> Memory:
     """Return the truncated spectral embedding: an orthonormal basis of the leading non-trivial dimensions.
 
     It is a map that forgets edges: see its ``edge_recall``.
 
     Args:
-        g: The graph.
+        graph: The graph.
         dims: Dimensions kept, ending with an eigenspace; by default the Fiedler-like ones of ``Spectrum``.
 
     Raises:
@@ -163,17 +165,17 @@ def fiedler_memory(g: Graph, *, dims: int | None = None) -> Memory:
         >>> fiedler_memory(cycle(5)).embedding.shape
         torch.Size([5, 2])
     """
-    spectrum = Spectrum(g)
+    spectrum = Spectrum(graph)
     return Memory(spectrum.basis(spectrum.fiedler_dims if dims is None else dims), None, "Fiedler")
 
 
-def path_star_memory(g: Graph) -> Memory:
+def path_star_memory(graph: Graph) -> Memory:
     """Return the ideal map of a path-star, ``f(k) (e_i - mean)`` at depth k of arm i, at the root 0: its Fiedler memory.
 
     In an arm all cosines are 1, across arms ``-1 / (degree - 1)``: the first hop is one step from the leaf.
 
     Args:
-        g: A path-star, of at most 5,000 squared nodes times arms.
+        graph: A path-star, of at most 5,000 squared nodes times arms.
 
     Raises:
         ValueError: If the graph is no path-star, or its table of nodes x arms is too large.
@@ -186,12 +188,12 @@ def path_star_memory(g: Graph) -> Memory:
         >>> path_star_memory(path_star(2, 2)).embedding.tolist()
         [[0.0, 0.0], [0.5, -0.5], [-0.5, 0.5]]
     """
-    arms = path_star_arms(g)
+    arms = path_star_arms(graph)
     degree, depth = arms.shape
-    if g.n_nodes * degree > _checks.DENSE_LIMIT**2:
+    if graph.n_nodes * degree > _checks.DENSE_LIMIT**2:
         raise ValueError(f"the path-star's table must have at most {_checks.DENSE_LIMIT**2:,} entries, nodes x arms, got "
-                         f"{g.n_nodes * degree:,}. Use first_hop_strength, which needs the length only.")  # fmt: skip
-    phi = torch.zeros(g.n_nodes, degree, dtype=torch.float64)
+                         f"{graph.n_nodes * degree:,}. Use first_hop_strength, which needs the length only.")  # fmt: skip
+    phi = torch.zeros(graph.n_nodes, degree, dtype=torch.float64)
     centred = torch.eye(degree, dtype=torch.float64) - 1 / degree
     phi[arms] = path_star_profile(depth + 1)[1][:, None] * centred[:, None]
     return Memory(phi, None, "path-star")

@@ -23,7 +23,7 @@ class BitCost(NamedTuple):
     levels: int
 
 
-def cost_in_bits(g: Graph, *, max_levels: int = 32, tries: int = 8) -> BitCost:
+def cost_in_bits(graph: Graph, *, max_levels: int = 32, tries: int = 8) -> BitCost:
     """Count the bits of both memories: ``|E| log2 |V|`` against ``|V| m log2(levels)``.
 
     The geometric table is searched for, so its count is an upper bound: heat-kernel columns of the leading m spectral
@@ -31,7 +31,7 @@ def cost_in_bits(g: Graph, *, max_levels: int = 32, tries: int = 8) -> BitCost:
     steps between the extremes, edge recall exactly 1; over a few heat times and turns of the basis.
 
     Args:
-        g: The graph, at most 200 nodes.
+        graph: The graph, at most 200 nodes.
         max_levels: Largest number of levels tried, at least 2.
         tries: Random turns of the basis tried a setting, at least 1 (seeded).
 
@@ -49,17 +49,17 @@ def cost_in_bits(g: Graph, *, max_levels: int = 32, tries: int = 8) -> BitCost:
         >>> round(cost_in_bits(cycle(8)).associative, 1)
         24.0
     """
-    _small("The search", g.n_nodes, 200)
+    _small("The search", graph.n_nodes, 200)
     max_levels = _checks.integer("max_levels", max_levels, least=2)
     tries = _checks.integer("tries", tries, least=1)
-    n, associative = g.n_nodes, g.n_edges * math.log2(g.n_nodes)
+    n, associative = graph.n_nodes, graph.n_edges * math.log2(graph.n_nodes)
     best = BitCost(associative, math.inf, 0, 0)
-    for table in _spectral_tables(Spectrum(g)):
+    for table in _spectral_tables(Spectrum(graph)):
         m = table.shape[1]
-        if edge_recall(table @ table.T, g) < 1:
+        if edge_recall(table @ table.T, graph) < 1:
             continue  # a short cut: rounding seldom recalls what exact entries do not
         turned = torch.stack([table] + [table @ _rotation(m, seed) for seed in range(1, tries)])
-        found = _coarsest(g, n * m, best.geometric, max_levels, turned)
+        found = _coarsest(graph, n * m, best.geometric, max_levels, turned)
         if found:
             best = BitCost(associative, n * m * math.log2(found), m, found)
     return best
@@ -74,7 +74,7 @@ class StoreCost(NamedTuple):
 
 
 def store_bits(
-    g: Graph, embedding, core=None, bias=None, *, arbitrary: bool = False, max_levels: int = 32, tries: int = 8
+    graph: Graph, embedding, core=None, bias=None, *, arbitrary: bool = False, max_levels: int = 32, tries: int = 8
 ) -> StoreCost:
     """Count the bits of a store that was learned, scores ``(E W + b) E^T``, rounded as coarsely as its edges allow.
 
@@ -83,7 +83,7 @@ def store_bits(
     The least count over k, levels and a few turns of the axes is an upper bound, as in ``cost_in_bits``.
 
     Args:
-        g: The graph, at most 200 nodes.
+        graph: The graph, at most 200 nodes.
         embedding: E, ``(n, m)``.
         core: W, ``(m, m)``; None is the identity.
         bias: b, ``(m,)``; None is zero.
@@ -105,35 +105,35 @@ def store_bits(
         >>> store_bits(cycle(5), torch.eye(5), cycle(5).adjacency(), arbitrary=True)  # a core of zeros and ones
         StoreCost(bits=25.0, dims=5, levels=2)
     """
-    _small("The search", g.n_nodes, 200)
+    _small("The search", graph.n_nodes, 200)
     max_levels = _checks.integer("max_levels", max_levels, least=2)
     tries = _checks.integer("tries", tries, least=1)
-    E, W, b = _parts(g, embedding, core, bias)
+    E, W, b = _parts(graph, embedding, core, bias)
     if arbitrary and W is None:
         raise ValueError("arbitrary must be False for a store without a core: all that it knows is its table.")
     inner = [part for part in (W, b) if part is not None]
     if arbitrary:
         entries = sum(part.numel() for part in inner)
-        found = _coarsest(g, entries, math.inf, max_levels, *inner, table=E)
+        found = _coarsest(graph, entries, math.inf, max_levels, *inner, table=E)
         return StoreCost(entries * math.log2(found), E.shape[1], found) if found else StoreCost(math.inf, 0, 0)
     axes, best = torch.linalg.svd(E, full_matrices=False).Vh, StoreCost(math.inf, 0, 0)
     for k in range(1, len(axes) + 1):
         turns = torch.stack([axes[:k].T] + [axes[:k].T @ _rotation(k, seed) for seed in range(1, tries)])
         parts = [E @ turns] + ([turns.mT @ W @ turns] if W is not None else []) + ([b @ turns] if b is not None else [])
         entries = sum(part[0].numel() for part in parts)
-        if edge_recall(_scores(*(part[0] for part in parts)), g) < 1:
+        if edge_recall(_scores(*(part[0] for part in parts)), graph) < 1:
             continue
-        found = _coarsest(g, entries, best.bits, max_levels, *parts)
+        found = _coarsest(graph, entries, best.bits, max_levels, *parts)
         if found:
             best = StoreCost(entries * math.log2(found), k, found)
     return best
 
 
-def _parts(g: Graph, embedding, core, bias) -> tuple[Tensor, Tensor | None, Tensor | None]:
+def _parts(graph: Graph, embedding, core, bias) -> tuple[Tensor, Tensor | None, Tensor | None]:
     """Return table, core ``(m, m)`` and bias ``(1, m)`` of one store, checked, float64."""
-    E = node_table("embedding", embedding, g)
+    E = node_table("embedding", embedding, graph)
     if E.ndim != 2:
-        raise ValueError(f"embedding must be one table, ({g.n_nodes}, m), got {tuple(E.shape)}. Take one seed.")
+        raise ValueError(f"embedding must be one table, ({graph.n_nodes}, m), got {tuple(E.shape)}. Take one seed.")
     m, checked = E.shape[1], []
     for name, part, shape in (("core", core, (m, m)), ("bias", bias, (m,))):
         part = None if part is None else torch.as_tensor(part).detach().to("cpu", torch.float64)
@@ -152,13 +152,13 @@ def _scores(E: Tensor, W: Tensor | None = None, b: Tensor | None = None) -> Tens
     return (read if b is None else read + b) @ E.mT
 
 
-def _coarsest(g: Graph, entries: int, below: float, max_levels: int, *parts: Tensor, table: Tensor | None = None) -> int:
+def _coarsest(graph: Graph, entries: int, below: float, max_levels: int, *parts: Tensor, table: Tensor | None = None) -> int:
     """Return the fewest levels at which some turn of the rounded parts recalls every edge; 0 if none under these bits."""
     affordable = itertools.takewhile(lambda levels: entries * math.log2(levels) < below, range(2, max_levels + 1))
     for levels in affordable:
         written = [_quantise(part, levels) for part in parts]
         scores = _scores(*written) if table is None else _scores(table, *written)
-        if (edge_recall(scores, g) == 1).any():
+        if (edge_recall(scores, graph) == 1).any():
             return levels
     return 0
 
@@ -194,7 +194,7 @@ class NormCost(NamedTuple):
     gap: float
 
 
-def cost_in_norm(g: Graph, *, tolerance: float = 1e-4) -> NormCost:
+def cost_in_norm(graph: Graph, *, tolerance: float = 1e-4) -> NormCost:
     """Find the least norm of each memory that scores edges at least 1 and non-edges at most 0, self excluded.
 
     The associative store in an orthonormal basis is the adjacency matrix itself. The tied table's squared norm is the
@@ -203,7 +203,7 @@ def cost_in_norm(g: Graph, *, tolerance: float = 1e-4) -> NormCost:
     the lower bound that certifies it.
 
     Args:
-        g: The graph, at most 100 nodes.
+        graph: The graph, at most 100 nodes.
         tolerance: Largest relative gap between the table's norm and its lower bound, > 0.
 
     Returns:
@@ -221,10 +221,10 @@ def cost_in_norm(g: Graph, *, tolerance: float = 1e-4) -> NormCost:
         >>> round(cost_in_norm(path_star(4, 2)).geometric ** 2, 2)  # a star of d leaves needs 2 d
         8.0
     """
-    _small("The least norm", g.n_nodes, 100)
+    _small("The least norm", graph.n_nodes, 100)
     tolerance = _checks.real("tolerance", tolerance, above=0)
-    edges = g.adjacency().bool()
-    self_pairs = torch.eye(g.n_nodes, dtype=torch.bool)
+    edges = graph.adjacency().bool()
+    self_pairs = torch.eye(graph.n_nodes, dtype=torch.bool)
     lower = torch.where(edges, 1.0, -torch.inf).to(torch.float64)
     upper = torch.where(edges | self_pairs, torch.inf, 0.0).to(torch.float64)
     identity = self_pairs.to(torch.float64)
@@ -239,16 +239,16 @@ def cost_in_norm(g: Graph, *, tolerance: float = 1e-4) -> NormCost:
             trace = min(trace, _feasible_trace(gram, edges, self_pairs))
             bound = max(bound, _dual_bound(-weight * multiplier, edges, self_pairs))
             if trace < bound * (1 + tolerance) ** 2:
-                store = math.sqrt(2 * g.n_edges)
-                return NormCost(store, math.sqrt(trace), store, math.sqrt(g.n_nodes), math.sqrt(trace / bound) - 1)
+                store = math.sqrt(2 * graph.n_edges)
+                return NormCost(store, math.sqrt(trace), store, math.sqrt(graph.n_nodes), math.sqrt(trace / bound) - 1)
         if round_ % 10 == 9 and round_ < 200:  # later changes of weight would keep it from settling
             primal, dual = (gram - allowed).norm(), weight * (allowed - previous).norm()
             factor = 2.0 if primal > 10 * dual else 0.5 if dual > 10 * primal else 1.0
             weight, multiplier = weight * factor, multiplier / factor
-    raise RuntimeError(f"the least norm of {g!r} was not certified to {tolerance:g}. Raise tolerance.")
+    raise RuntimeError(f"the least norm of {graph!r} was not certified to {tolerance:g}. Raise tolerance.")
 
 
-def store_norm(g: Graph, embedding, core=None, bias=None) -> float:
+def store_norm(graph: Graph, embedding, core=None, bias=None) -> float:
     """Return the least norm of a store that was learned, scores ``(E W + b) E^T``, brought to a margin of one.
 
     The margin is *relative*: for every node the lowest edge scores at least 1 more than the highest non-edge, self
@@ -257,7 +257,7 @@ def store_norm(g: Graph, embedding, core=None, bias=None) -> float:
     sum of their squares is least.
 
     Args:
-        g: The graph.
+        graph: The graph.
         embedding: E, ``(n, m)``.
         core: W, ``(m, m)``; None is the identity.
         bias: b, ``(m,)``; None is zero.
@@ -276,9 +276,9 @@ def store_norm(g: Graph, embedding, core=None, bias=None) -> float:
         >>> round(store_norm(cycle(5), torch.eye(5), cycle(5).adjacency()) ** 2, 3)  # 5 x + 10 / x^2 at its least
         11.906
     """
-    E, W, b = _parts(g, embedding, core, bias)
-    edges, scores = g.adjacency().bool(), _scores(E, W, b)
-    others = ~edges & ~torch.eye(g.n_nodes, dtype=torch.bool)
+    E, W, b = _parts(graph, embedding, core, bias)
+    edges, scores = graph.adjacency().bool(), _scores(E, W, b)
+    others = ~edges & ~torch.eye(graph.n_nodes, dtype=torch.bool)
     lowest = scores.masked_fill(~edges, torch.inf).amin(1)
     margin = float((lowest - scores.masked_fill(~others, -torch.inf).amax(1)).amin())
     if not 0 < margin < math.inf:  # without non-edges there is no margin to keep
@@ -298,13 +298,13 @@ def store_norm(g: Graph, embedding, core=None, bias=None) -> float:
     return math.sqrt(table * x + shift / x + square / x**2)
 
 
-def can_hold(g: Graph, embedding) -> bool:
+def can_hold(graph: Graph, embedding) -> bool:
     """Return whether *any* core W and bias b make ``(E W + b) E^T`` recall every edge with this table, left as it is.
 
     A linear programme, so the answer is exact: it says what a frozen table can hold, not what training finds.
 
     Args:
-        g: The graph, at most 100 nodes.
+        graph: The graph, at most 100 nodes.
         embedding: E, ``(n, m)``; the programme has ``m (m + 1)`` unknowns.
 
     Raises:
@@ -318,11 +318,11 @@ def can_hold(g: Graph, embedding) -> bool:
         >>> can_hold(cycle(5), torch.eye(5)), can_hold(cycle(5), torch.ones(5, 1))
         (True, False)
     """
-    _small("The programme", g.n_nodes, 100)
-    E, _, _ = _parts(g, embedding, None, None)
+    _small("The programme", graph.n_nodes, 100)
+    E, _, _ = _parts(graph, embedding, None, None)
     E = E / E.abs().max().clamp(min=torch.finfo(E.dtype).tiny)
-    edges = g.adjacency().bool()
-    others = ~edges & ~torch.eye(g.n_nodes, dtype=torch.bool)
+    edges = graph.adjacency().bool()
+    others = ~edges & ~torch.eye(graph.n_nodes, dtype=torch.bool)
     u, v, w = torch.nonzero(edges[:, :, None] & others[:, None, :]).T
     if not len(u):
         return True
@@ -330,7 +330,7 @@ def can_hold(g: Graph, embedding) -> bool:
     rows = torch.cat([(E[u][:, :, None] * gap[:, None, :]).flatten(1), gap], dim=1).numpy()
     found = linprog([0.0] * rows.shape[1], A_ub=-rows, b_ub=[-1.0] * len(rows), bounds=(None, None), method="highs")
     if found.status not in (0, 2):  # neither solved nor proved to have no solution
-        raise RuntimeError(f"the programme for {g!r} was not decided: {found.message}")
+        raise RuntimeError(f"the programme for {graph!r} was not decided: {found.message}")
     return found.status == 0
 
 

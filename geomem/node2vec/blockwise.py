@@ -14,9 +14,9 @@ PRECISIONS = {"float64": torch.float64, "float32": torch.float32, "bf16": torch.
 
 
 def blockwise_flow(
-    g: Graph,
+    graph: Graph,
     *,
-    dim: int = 128,
+    width: int = 128,
     lr: float = 0.01,
     steps: int = 1000,
     init_std: float = 1.0,
@@ -29,15 +29,15 @@ def blockwise_flow(
     precision: str = "float32",
     on_snapshot: Callable[[int, float, Tensor], None] | None = None,
 ) -> Flow:
-    """Follow ``gradient_flow`` of one seed, tied and without a core, in memory O(n dim) instead of O(n^2).
+    """Follow ``gradient_flow`` of one seed, tied and without a core, in memory O(n width) instead of O(n^2).
 
     With ``S = D^-1 A + (D^-1 A)^T`` a step adds ``lr (S - P - P^T) V`` to V. S V is a sum over the edges. Of P a block of
     rows exists at a time: its logits become its softmax, which gives those rows of ``P V``, and its share in every row of
-    ``P^T V``. That is three products, ``6 n^2 dim`` operations a step.
+    ``P^T V``. That is three products, ``6 n^2 width`` operations a step.
 
     Args:
-        g: The graph, of any size.
-        dim: Width m of the embeddings.
+        graph: The graph, of any size.
+        width: Columns m of the table of embeddings.
         lr: Learning rate on the loss summed over nodes, > 0.
         steps: Gradient steps in all, at least 0.
         init_std: Standard deviation of the normal start values, > 0.
@@ -62,11 +62,11 @@ def blockwise_flow(
 
     Example:
         >>> from geomem.graphs import cycle
-        >>> blockwise_flow(cycle(5), dim=3, steps=10, rows=2).embeddings.shape
+        >>> blockwise_flow(cycle(5), width=3, steps=10, rows=2).embeddings.shape
         torch.Size([1, 1, 5, 3])
     """
-    n = require_graph(g).n_nodes
-    dim = _checks.integer("dim", dim, least=1)
+    n = require_graph(graph).n_nodes
+    width = _checks.integer("width", width, least=1)
     lr, init_std = _checks.real("lr", lr, above=0), _checks.real("init_std", init_std, above=0)
     steps, seed = _checks.integer("steps", steps, least=0), _checks.seed_of("seed", seed)
     kept = _checks.snapshots_of((steps,) if snapshots is None else snapshots, steps)
@@ -76,8 +76,8 @@ def blockwise_flow(
     if rows is None:
         rows = max(1, CHUNK_BYTES.get(device.type, 2**22) // (4 * n))
     rows = _checks.integer("rows", rows, least=1)
-    walk = _Walk(g, self_edges, device, dtype)
-    done, V = _start(g, dim, init_std, seed, start, steps)
+    walk = _Walk(graph, self_edges, device, dtype)
+    done, V = _start(graph, width, init_std, seed, start, steps)
     V, low = V.to(device, dtype, copy=True), torch.bfloat16 if precision == "bf16" else dtype
     at, losses, tables = [], [], []
     for step in (s for s in kept if s >= done):
@@ -100,22 +100,22 @@ def blockwise_flow(
     return Flow(torch.tensor(at), losses, torch.stack(tables)[:, None], (seed,))
 
 
-def flops_per_step(n: int, dim: int) -> int:
+def flops_per_step(n: int, width: int) -> int:
     """Return the operations of a step's three products, two a multiply-add.
 
     Example:
         >>> flops_per_step(10, 2)
         1200
     """
-    return 6 * n * n * dim
+    return 6 * n * n * width
 
 
 class _Walk:
     """Hold W = D^-1 A as a list of directed edges, and form the products that need all pairs block by block."""
 
-    def __init__(self, g: Graph, self_edges: bool, device, dtype):
-        degree = (g.degrees + self_edges).to(dtype)
-        pairs = g.directed_edges(directions="both", self_edges=self_edges)
+    def __init__(self, graph: Graph, self_edges: bool, device, dtype):
+        degree = (graph.degrees + self_edges).to(dtype)
+        pairs = graph.directed_edges(directions="both", self_edges=self_edges)
         self.heads, self.tails = (pairs[:, k].contiguous().to(device) for k in (0, 1))
         self.forth = (1 / degree[pairs[:, 0]]).to(device)  # W at each edge
         self.both = self.forth + (1 / degree[pairs[:, 1]]).to(device)  # S = W + W^T at each edge
@@ -139,15 +139,15 @@ class _Walk:
         return (sum(blocks) - edges) / len(V)
 
 
-def _start(g: Graph, dim: int, init_std: float, seed: int, start, steps: int) -> tuple[int, Tensor]:
+def _start(graph: Graph, width: int, init_std: float, seed: int, start, steps: int) -> tuple[int, Tensor]:
     """Return the steps done and the table at which to begin: drawn, or what was given."""
     if start is None:
-        drawn = torch.randn(g.n_nodes, dim, generator=torch.Generator().manual_seed(seed), dtype=torch.float64)
+        drawn = torch.randn(graph.n_nodes, width, generator=torch.Generator().manual_seed(seed), dtype=torch.float64)
         return 0, drawn * init_std
     done, V = start
     done = _checks.integer("start", done, least=0)
-    if done > steps or V.shape != (g.n_nodes, dim):
+    if done > steps or V.shape != (graph.n_nodes, width):
         raise ValueError(
-            f"start must be at most steps={steps} and a table of {g.n_nodes} x {dim}, got {done} and {tuple(V.shape)}."
+            f"start must be at most steps={steps} and a table of {graph.n_nodes} x {width}, got {done} and {tuple(V.shape)}."
         )
     return done, V

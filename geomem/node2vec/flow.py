@@ -21,10 +21,10 @@ class Flow:
     Args:
         steps: Steps taken at each snapshot, int64 ``(T,)``; the last is the final state.
         loss: Cross-entropy, mean over nodes, in nats, ``(T, S)``.
-        embeddings: V at each snapshot, ``(T, S, n, dim)``.
+        embeddings: V at each snapshot, ``(T, S, n, width)``.
         seeds: The seeds, in order.
-        unembeddings: U of an untied flow, ``(T, S, n, dim)``; None where it is V itself.
-        cores: M of a flow with a linear core, ``(T, S, dim, dim)``; None where it is the identity.
+        unembeddings: U of an untied flow, ``(T, S, n, width)``; None where it is V itself.
+        cores: M of a flow with a linear core, ``(T, S, width, width)``; None where it is the identity.
     """
 
     steps: Tensor
@@ -39,12 +39,12 @@ class Flow:
         return _logits(*(None if table is None else table[-1] for table in (self.embeddings, self.unembeddings, self.cores)))
 
 
-def flow_matrix(V, g: Graph, *, self_edges: bool = False) -> Tensor:
+def flow_matrix(V, graph: Graph, *, self_edges: bool = False) -> Tensor:
     """Return ``C(V) = (W - P) + (W - P)^T`` with ``W = D^-1 A`` and ``P = rowsoftmax(V V^T)``; then dV/dt = C V.
 
     Args:
         V: Embeddings, ``(..., n, m)``.
-        g: The graph.
+        graph: The graph.
         self_edges: Add the identity to A first.
 
     Returns:
@@ -61,18 +61,19 @@ def flow_matrix(V, g: Graph, *, self_edges: bool = False) -> Tensor:
         >>> flow_matrix(torch.zeros(3, 2), cycle(3)).sum().abs() < 1e-12
         tensor(True)
     """
-    V = node_table("V", V, g)
-    gap = random_walk(g, self_edges=self_edges) - torch.softmax(V @ V.mT, dim=-1)
+    V = node_table("V", V, graph)
+    gap = random_walk(graph, self_edges=self_edges) - torch.softmax(V @ V.mT, dim=-1)
     return gap + gap.mT
 
 
 def gradient_flow(
-    g: Graph,
+    graph: Graph,
     *,
-    dim: int = 100,
+    width: int = 100,
     lr: float = 0.01,
     steps: int = 10_000,
     init_std: float = 1.0,
+    decay: float = 0.0,
     seeds: Sequence[int] = range(8),
     self_edges: bool = False,
     tied: bool = True,
@@ -85,7 +86,8 @@ def gradient_flow(
     """Train one-layer Node2Vec, by default tied, by full-batch gradient descent, all seeds at once.
 
     The loss of node u is the cross-entropy between row u of ``W = D^-1 A`` and row u of ``P``, the softmax of the logits
-    over all nodes, u included. ``lr`` belongs to the loss *summed* over nodes; the loss reported is the *mean*. A step
+    over all nodes, u included. ``lr`` belongs to the loss *summed* over nodes; the loss reported is the *mean*,
+    without the penalty. A step
     adds lr times
 
     - tied, logits ``V V^T``: to V ``C V``, with C of ``flow_matrix``;
@@ -93,16 +95,18 @@ def gradient_flow(
     - with a linear core, logits ``V M U^T``: to V ``(W - P) U M^T``, to U ``(W - P)^T V M``, to M ``V^T (W - P) U``;
       where it is tied, U is V, and V gets both.
 
-    Without a core, these act from the left. So with ``V(0) = L Q``, Q with n orthonormal rows, the flow of the n x dim
+    Without a core, these act from the left. So with ``V(0) = L Q``, Q with n orthonormal rows, the flow of the n x width
     table is ``V(t) = L(t) Q``: the loop runs on n x n tables (untied: both tables share Q, of 2 n rows).
 
     Args:
-        g: The graph, at most 5,000 nodes.
-        dim: Width m of the embeddings; n or more leaves the rank free.
+        graph: The graph, at most 5,000 nodes.
+        width: Columns m of the table of embeddings; n or more leaves the rank free.
         lr: Learning rate on the summed loss, > 0.
         steps: Gradient steps, at least 0.
         init_std: Standard deviation of the normal start values, > 0.
-        seeds: One run a seed; its start depends on its seed only.
+        decay: Weight decay of the tables, at least 0: the penalty ``decay / 2 |V|^2`` on the summed loss, so that a step
+            also subtracts ``lr decay V`` (untied: from both tables). A core's matrix is not decayed.
+        seeds: One flow per seed; its start depends on its seed only.
         self_edges: Train ``u -> u`` too.
         tied: Unembed with V itself; else with a table U of its own, drawn like V.
         core: "identity", or "linear": a trained matrix M in the middle, the linear core without its bias.
@@ -128,11 +132,12 @@ def gradient_flow(
         >>> flow.embeddings.shape, bool(flow.loss[-1] < flow.loss[0])
         (torch.Size([2, 1, 5, 100]), True)
     """
-    require_graph(g)
-    dim = _checks.integer("dim", dim, least=1)
+    require_graph(graph)
+    width = _checks.integer("width", width, least=1)
     lr = _checks.real("lr", lr, above=0)
     steps = _checks.integer("steps", steps, least=0)
     init_std = _checks.real("init_std", init_std, above=0)
+    decay = _checks.real("decay", decay, least=0)
     seeds = _checks.seeds_of(seeds)
     default = tuple(step for step in (0, 100, 1000) if step <= steps)
     kept = _checks.snapshots_of(default if snapshots is None else snapshots, steps)
@@ -142,14 +147,14 @@ def gradient_flow(
     core_std = _checks.real("core_std", core_std, above=0)
     dtype = PRECISIONS[_checks.one_of("precision", precision, PRECISIONS)]
     device = _checks.device_of(device)
-    W = random_walk(g, self_edges=self_edges).to(device, dtype)
+    W = random_walk(graph, self_edges=self_edges).to(device, dtype)
     spreads = [init_std, None if tied else init_std, core_std if core == "linear" else None]
-    V, U, M = (None if table is None else table.to(device, dtype) for table in _starts(g.n_nodes, dim, spreads, seeds))
+    V, U, M = (None if table is None else table.to(device, dtype) for table in _starts(graph.n_nodes, width, spreads, seeds))
     (V, U), Q = _rotate(V, U) if M is None else ((V, U), None)
     losses, kept_tables = [], []
     for first, last in zip((0, *kept), kept, strict=False):
         for _ in range(last - first):
-            _step(V, U, M, W, lr)
+            _step(V, U, M, W, lr, decay)
         losses.append(_loss(V, U, M, W))
         wide = [V, U] if Q is None else [V @ Q, None if U is None else U @ Q]
         kept_tables.append([None if table is None else table.to("cpu", copy=True) for table in (*wide, M)])
@@ -160,9 +165,9 @@ def gradient_flow(
     return Flow(torch.tensor(kept), torch.stack(losses).cpu(), V, seeds, U, M)
 
 
-def _starts(n: int, dim: int, spreads, seeds) -> list[Tensor | None]:
+def _starts(n: int, width: int, spreads, seeds) -> list[Tensor | None]:
     """Draw V, U and M of every seed, in this order, those that have a spread; float64."""
-    shapes, drawn = [(n, dim), (n, dim), (dim, dim)], []
+    shapes, drawn = [(n, width), (n, width), (width, width)], []
     for seed in seeds:
         generator = torch.Generator().manual_seed(seed)
         drawn.append([
@@ -187,11 +192,12 @@ def _logits(V: Tensor, U: Tensor | None, M: Tensor | None) -> Tensor:
     return (V if M is None else V @ M) @ (V if U is None else U).mT
 
 
-def _step(V: Tensor, U: Tensor | None, M: Tensor | None, W: Tensor, lr: float) -> None:
+def _step(V: Tensor, U: Tensor | None, M: Tensor | None, W: Tensor, lr: float, decay: float) -> None:
     """Take one step in place."""
+    kept = 1 - lr * decay  # what decay leaves of a table
     gap = W - torch.softmax(_logits(V, U, M), dim=-1)
     if U is None and M is None:
-        V.copy_(torch.baddbmm(V, gap + gap.mT, V, alpha=lr))  # both roles of V in one product
+        V.copy_(torch.baddbmm(V, gap + gap.mT, V, beta=kept, alpha=lr))  # both roles of V in one product
         return
     out = V if U is None else U
     to_in, to_out = gap @ out, gap.mT @ V
@@ -199,9 +205,9 @@ def _step(V: Tensor, U: Tensor | None, M: Tensor | None, W: Tensor, lr: float) -
     if M is not None:
         to_in, to_out = to_in @ M.mT, to_out @ M
         M.add_(to_core, alpha=lr)
-    V.add_(to_in if U is not None else to_in + to_out, alpha=lr)
+    V.mul_(kept).add_(to_in if U is not None else to_in + to_out, alpha=lr)
     if U is not None:
-        U.add_(to_out, alpha=lr)
+        U.mul_(kept).add_(to_out, alpha=lr)
 
 
 def _loss(V: Tensor, U: Tensor | None, M: Tensor | None, W: Tensor) -> Tensor:

@@ -13,14 +13,14 @@ from ..spectral import Spectrum
 from .flow import flow_matrix
 
 
-def stationarity(V, g: Graph, *, self_edges: bool = False) -> Tensor:
+def stationarity(V, graph: Graph, *, self_edges: bool = False) -> Tensor:
     """Return ``||C V|| / (||C|| ||V||)`` in Frobenius norms, ``(...,)`` in [0, 1]: 0 at a fixed point of the tied flow.
 
     C itself is not 0 there: then V lies in its null space.
 
     Args:
         V: Embeddings, ``(..., n, m)``.
-        g: The graph.
+        graph: The graph.
         self_edges: Whether ``u -> u`` was trained too.
 
     Raises:
@@ -34,7 +34,7 @@ def stationarity(V, g: Graph, *, self_edges: bool = False) -> Tensor:
         >>> float(stationarity(torch.zeros(5, 2), cycle(5)))
         0.0
     """
-    V, C = node_table("V", V, g), flow_matrix(V, g, self_edges=self_edges)
+    V, C = node_table("V", V, graph), flow_matrix(V, graph, self_edges=self_edges)
     size = C.norm(dim=(-2, -1)) * V.norm(dim=(-2, -1))
     return (C @ V).norm(dim=(-2, -1)) / torch.where(size == 0, 1.0, size)
 
@@ -46,7 +46,7 @@ class FlowSpectrum(NamedTuple):
     eigenvalues: Tensor
 
 
-def flow_spectrum(V, g: Graph, *, self_edges: bool = False) -> FlowSpectrum:
+def flow_spectrum(V, graph: Graph, *, self_edges: bool = False) -> FlowSpectrum:
     """Return what C(V) does to every eigenspace of the graph, and its own eigenvalues.
 
     The norm of an eigenspace with orthonormal basis B of k columns is ``||C B||_F / sqrt(k)``: the root mean square of
@@ -54,11 +54,11 @@ def flow_spectrum(V, g: Graph, *, self_edges: bool = False) -> FlowSpectrum:
 
     Args:
         V: Embeddings, ``(..., n, m)``, for instance ``flow.embeddings``.
-        g: The graph.
+        graph: The graph.
         self_edges: Whether ``u -> u`` was trained too; the eigenspaces are then those with self edges.
 
     Returns:
-        Norms in the order of ``Spectrum(g, self_edges=self_edges).values``, and eigenvalues.
+        Norms in the order of ``Spectrum(graph, self_edges=self_edges).values``, and eigenvalues.
 
     Raises:
         ValueError: If V does not fit.
@@ -71,18 +71,18 @@ def flow_spectrum(V, g: Graph, *, self_edges: bool = False) -> FlowSpectrum:
         >>> flow_spectrum(torch.zeros(5, 1), cycle(5)).norms.shape  # eigenspaces of 1, 2 and 2 dimensions
         torch.Size([3])
     """
-    C, spectrum = flow_matrix(V, g, self_edges=self_edges), Spectrum(g, self_edges=self_edges)
+    C, spectrum = flow_matrix(V, graph, self_edges=self_edges), Spectrum(graph, self_edges=self_edges)
     norms = [(C @ base).norm(dim=(-2, -1)) / math.sqrt(base.shape[1]) for base in spectrum.bases]
     return FlowSpectrum(torch.stack(norms, dim=-1), torch.linalg.eigvalsh(C).flip(-1))
 
 
-def entropy_floor(g: Graph, *, self_edges: bool = False) -> float:
+def entropy_floor(graph: Graph, *, self_edges: bool = False) -> float:
     """Return the loss that no memory can pass: the mean over nodes of the log of the number of answers, in nats.
 
     A lookup with large logits comes as near as one likes; tied Node2Vec cannot, with or without self edges.
 
     Args:
-        g: The graph.
+        graph: The graph.
         self_edges: Whether ``u -> u`` was trained too.
 
     Source:
@@ -93,7 +93,7 @@ def entropy_floor(g: Graph, *, self_edges: bool = False) -> float:
         >>> round(entropy_floor(cycle(5)), 4)
         0.6931
     """
-    return float((require_graph(g).degrees + _checks.boolean("self_edges", self_edges)).double().log().mean())
+    return float((require_graph(graph).degrees + _checks.boolean("self_edges", self_edges)).double().log().mean())
 
 
 class CycleFixedPoint(NamedTuple):

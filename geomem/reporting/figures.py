@@ -70,18 +70,18 @@ def row_name(ax: Axes, text: str) -> Axes:
 
 
 @functools.lru_cache(maxsize=64)
-def layout(g: Graph) -> np.ndarray:
+def layout(graph: Graph) -> np.ndarray:
     """Return where to draw the nodes, ``(n, 2)``, read-only: springs of hop length, components side by side.
 
     The largest component has radius 1. A figure asks for places and colours of one graph many times, so they are kept.
     """
-    graph, places, shift = g.to_networkx(), np.zeros((g.n_nodes, 2)), 0.0
-    row = {label: number for number, label in enumerate(g.labels)}
-    parts = sorted(nx.connected_components(graph), key=lambda part: (-len(part), min(row[x] for x in part)))
+    network, places, shift = graph.to_networkx(), np.zeros((graph.n_nodes, 2)), 0.0
+    row = {label: number for number, label in enumerate(graph.labels)}
+    parts = sorted(nx.connected_components(network), key=lambda part: (-len(part), min(row[x] for x in part)))
     for part in parts:
         part = sorted(part, key=row.get)
         start = nx.circular_layout(part) if len(part) > 2 else None
-        spots = nx.kamada_kawai_layout(graph.subgraph(part), pos=start) if len(part) > 2 else nx.circular_layout(part)
+        spots = nx.kamada_kawai_layout(network.subgraph(part), pos=start) if len(part) > 2 else nx.circular_layout(part)
         xy = np.array([spots[node] for node in part])
         xy = (xy - xy.mean(0)) / max(np.linalg.norm(xy - xy.mean(0), axis=1).max(), 1e-9)
         scale = 1.0 if part == parts[0] else max(0.35, (len(part) / len(parts[0])) ** 0.5)
@@ -92,10 +92,10 @@ def layout(g: Graph) -> np.ndarray:
     return places
 
 
-def node_colors(g: Graph) -> np.ndarray:
+def node_colors(graph: Graph) -> np.ndarray:
     """Return one colour a node, RGBA ``(n, 4)``: the same rule for all graphs, the angle at which ``layout`` puts it."""
-    places, colors = layout(g), np.zeros((g.n_nodes, 4))
-    components = g.components().numpy()
+    places, colors = layout(graph), np.zeros((graph.n_nodes, 4))
+    components = graph.components().numpy()
     for component in np.unique(components):
         here = components == component
         x, y = (places[here] - places[here].mean(0)).T
@@ -107,25 +107,29 @@ def node_colors(g: Graph) -> np.ndarray:
     return colors
 
 
-def graph(g: Graph, ax: Axes, *, labels: bool | None = None, places=None, size: float | None = None, colors=None) -> Axes:
+def draw_graph(
+    graph: Graph, ax: Axes, *, labels: bool | None = None, places=None, size: float | None = None, colors=None
+) -> Axes:
     """Draw a graph at ``places`` (by default its layout), with labels where there is room.
 
     Args:
-        g: The graph.
+        graph: The graph.
         ax: Where to draw.
         labels: Whether to write the labels; by default up to 20 nodes with short names.
-        places: ``(n, 2)``; by default ``layout(g)``.
+        places: ``(n, 2)``; by default ``layout(graph)``.
         size: Marker area in points squared.
         colors: One a node, anything matplotlib knows; by default ``node_colors``.
     """
-    places = layout(g) if places is None else np.asarray(places)
-    size = size or float(np.clip(1500 / g.n_nodes, 14, 110))
-    colors = node_colors(g) if colors is None else to_rgba_array(colors)
-    for u, v in g.edges.tolist():
+    places = layout(graph) if places is None else np.asarray(places)
+    size = size or float(np.clip(1500 / graph.n_nodes, 14, 110))
+    colors = node_colors(graph) if colors is None else to_rgba_array(colors)
+    for u, v in graph.edges.tolist():
         ax.plot(*places[[u, v]].T, color="#9a9a9a", linewidth=1.0, zorder=1)
     ax.scatter(*places.T, s=size, c=colors, edgecolors=INK, linewidths=0.6, zorder=2, clip_on=False)
-    short = g.n_nodes <= 20 and max(map(len, g.labels)) <= 3
-    for (x, y), label, color in zip(places, g.labels, colors, strict=True) if (short if labels is None else labels) else ():
+    short = graph.n_nodes <= 20 and max(map(len, graph.labels)) <= 3
+    for (x, y), label, color in (
+        zip(places, graph.labels, colors, strict=True) if (short if labels is None else labels) else ()
+    ):
         ink = "white" if color[:3] @ [0.299, 0.587, 0.114] < 0.55 else "black"
         ax.text(x, y, label, ha="center", va="center", fontsize=7, color=ink, zorder=3, parse_math=False)
     ax.set_aspect("equal", adjustable="datalim")
@@ -134,35 +138,35 @@ def graph(g: Graph, ax: Axes, *, labels: bool | None = None, places=None, size: 
     return ax
 
 
-def plane(E: Tensor, g: Graph) -> np.ndarray:
+def plane(E: Tensor, graph: Graph) -> np.ndarray:
     """Return an embedding's two leading principal components, ``(n, 2)``, turned to resemble the graph's layout.
 
     Args:
         E: One embedding, ``(n, m)``.
-        g: The graph.
+        graph: The graph.
     """
     E = torch.as_tensor(E).double()
     U, scale, _ = torch.linalg.svd(E - E.mean(0), full_matrices=False)
     flat = (U[:, :2] * scale[:2]).numpy()
     flat = np.pad(flat, ((0, 0), (0, 2 - flat.shape[1])))
-    target = layout(g)
+    target = layout(graph)
     left, _, right = np.linalg.svd(flat.T @ (target - target.mean(0)))
     return flat @ left @ right
 
 
-def embedding(E: Tensor, g: Graph, ax: Axes, *, labels: bool | None = False, size: float | None = None) -> Axes:
+def embedding(E: Tensor, graph: Graph, ax: Axes, *, labels: bool | None = False, size: float | None = None) -> Axes:
     """Draw an embedding on its two leading principal components, turned to resemble the graph's layout.
 
     The turn is a rotation or reflection, so shapes are the embedding's own.
 
     Args:
         E: One embedding, ``(n, m)``.
-        g: The graph.
+        graph: The graph.
         ax: Where to draw.
-        labels: As in ``graph``.
-        size: As in ``graph``.
+        labels: As in ``draw_graph``.
+        size: As in ``draw_graph``.
     """
-    return graph(g, ax, labels=labels, places=plane(E, g), size=size)
+    return draw_graph(graph, ax, labels=labels, places=plane(E, graph), size=size)
 
 
 def heat_map(

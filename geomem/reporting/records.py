@@ -13,13 +13,13 @@ from torch import Tensor
 from .statistics import mean_sd, spread
 
 
-def record(name: str, values, *, says: str) -> None:
+def record(name: str, values, *, template: str) -> None:
     """Show one sentence with mean, spread and n, and keep the values in the output's metadata.
 
     Args:
         name: What evidence lists call it: lower case, digits and underscores.
         values: One number a seed, or a single number.
-        says: A sentence with one ``{}`` where "mean +- sd (n = ...)" goes.
+        template: A sentence with one ``{}`` where "mean +- sd (n = ...)" goes.
 
     Raises:
         ValueError: If the name or sentence has the wrong form, or a value is missing or not finite.
@@ -28,25 +28,25 @@ def record(name: str, values, *, says: str) -> None:
         Ours.
 
     Example:
-        >>> record("recall", [0.5, 1.0], says="Recall of the edges: {}.")
+        >>> record("recall", [0.5, 1.0], template="Recall of the edges: {}.")
         Recall of the edges: 0.75 ± 0.35 (n = 2).
     """
     if not re.fullmatch(r"[a-z][a-z0-9_]*", str(name)):
         raise ValueError(f"name must be lower case letters, digits and underscores, got {name!r}.")
-    if not isinstance(says, str) or says.count("{}") != 1:
-        raise ValueError(f"says must be a sentence with one {{}} for the number, got {says!r}.")
+    if not isinstance(template, str) or template.count("{}") != 1:
+        raise ValueError(f"template must be a sentence with one {{}} for the number, got {template!r}.")
     values = torch.as_tensor(values, dtype=torch.float64).flatten()
     if not len(values) or not values.isfinite().all():
         raise ValueError(f"values of {name!r} must be finite and at least one, got {values.tolist()[:5]}.")
     mean, sd = mean_sd(values)
-    text = says.format(spread(mean, sd, len(values)))
+    text = template.format(spread(mean, sd, len(values)))
     data = {
         "name": name,
         "values": values.tolist(),
         "mean": mean,
         "sd": sd,
         "n": len(values),
-        "says": says,
+        "template": template,
         "text": text,
     }
     _show(text, {"record": data})

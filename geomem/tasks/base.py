@@ -1,11 +1,13 @@
-"""The tokens of every task, and rows drawn in random order."""
+"""What all tasks share: the tokens, rows drawn in random order, and a graph in a file."""
 
+import hashlib
 from dataclasses import dataclass
 
 import torch
 from torch import Tensor
 
 from .. import _checks
+from ..graphs import Graph
 
 
 @dataclass(frozen=True)
@@ -62,3 +64,17 @@ class Rows:
             self.order = torch.cat([self.order, more])
         rows, self.order = self.order[:k], self.order[k:]
         return self.inputs[rows], self.targets[rows]
+
+
+def graph_settings(graph: Graph) -> dict:
+    """Return what identifies a graph in a file's settings: name, size, root, and a digest of its edges."""
+    root = None if graph.root is None else int(graph.root)
+    about = {"name": graph.name, "n_nodes": int(graph.n_nodes), "root": root}
+    about |= {} if graph.fiedler_dims is None else {"fiedler_dims": graph.fiedler_dims}
+    return about | {"digest": hashlib.sha256(graph.edges.numpy()).hexdigest()}
+
+
+def restored_graph(tensors: dict[str, Tensor], about: dict) -> Graph:
+    """Make a graph again from its arrays and ``graph_settings``; a node's label is then its number."""
+    about = {name: value for name, value in about.items() if name != "digest"}
+    return Graph(**about, edges=tensors["graph.edges"], paths=tensors["graph.paths"])

@@ -1,13 +1,11 @@
 """The in-weights task: every edge of one graph is trained, and the paths to some leaves are held out."""
 
-import hashlib
-
 import torch
 from torch import Tensor
 
 from .. import _checks
 from ..graphs import Graph, require_graph
-from .base import Rows, Vocabulary
+from .base import Rows, Vocabulary, graph_settings, restored_graph
 from .edges import _tagged
 
 
@@ -119,9 +117,8 @@ class PathTask:
     def settings(self) -> dict:
         """All that defines the task, for a file: the arguments, and the graph by name and digest."""
         names = ("train_fraction", "validation_fraction", "split", "target", "reverse", "pauses", "directions", "self_edges")
-        graph = {"name": self.graph.name, "n_nodes": int(self.graph.n_nodes), "root": int(self.graph.root)}
-        graph |= {"digest": hashlib.sha256(self.graph.edges.numpy()).hexdigest()}
-        return {"kind": "paths", "graph": graph} | {name: getattr(self, name) for name in (*names, "seed")}
+        about = {"kind": "paths", "graph": graph_settings(self.graph)}
+        return about | {name: getattr(self, name) for name in (*names, "seed")}
 
     def tensors(self) -> dict[str, Tensor]:
         """The graph's arrays, for a file."""
@@ -131,8 +128,7 @@ class PathTask:
     def restore(cls, tensors: dict[str, Tensor], settings: dict) -> "PathTask":
         """Make the task again from ``tensors`` and ``settings``; a node's label is then its number."""
         given = {name: value for name, value in settings.items() if name not in ("kind", "graph")}
-        about = {name: value for name, value in settings["graph"].items() if name != "digest"}
-        return cls(Graph(**about, edges=tensors["graph.edges"], paths=tensors["graph.paths"]), **given)
+        return cls(restored_graph(tensors, settings["graph"]), **given)
 
     def source(self, generator: torch.Generator) -> Rows:
         """Return what draws training paths, on the generator's device."""

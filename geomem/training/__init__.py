@@ -1,14 +1,14 @@
 """One loop for large tasks, ensembles of tiny models, and the recipes that were swept."""
 
-from .ensemble import Runs, train_ensemble
-from .loop import Run, Stage, evaluate, load_run, train
+from .ensemble import Ensemble, train_ensemble
+from .loop import Result, Stage, evaluate, load_result, train
 
 __all__ = [
-    "Runs",
+    "Ensemble",
     "train_ensemble",
-    "Run",
+    "Result",
     "Stage",
     "evaluate",
-    "load_run",
+    "load_result",
     "train",
 ]

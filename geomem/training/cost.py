@@ -214,7 +214,7 @@ def speed_of(history: list[dict], recipe, flops: list[int]) -> float | None:
     The first pair holds the start-up, compilation among it, and the median leaves it out where there are more.
 
     Args:
-        history: ``Run.history``.
+        history: ``Result.history``.
         recipe: The stages.
         flops: The operations of a step of each.
 

@@ -32,7 +32,7 @@ LANES = 32
 
 
 @dataclass(frozen=True, eq=False)
-class Runs:
+class Ensemble:
     """Hold what an ensemble of B members left: T snapshots, n nodes.
 
     Args:
@@ -68,9 +68,9 @@ class Runs:
 
 
 def train_ensemble(
+    graph: Graph,
     *,
     core: str = "linear",
-    graph: Graph,
     width: int = 32,
     layers: int = 1,
     heads: int = 1,
@@ -92,7 +92,7 @@ def train_ensemble(
     memory: float = 1.0,
     workers: int = 1,
     progress: bool = False,
-) -> Runs:
+) -> Ensemble:
     """Train many tiny models on the edges of one graph at once, full batch.
 
     The loss is the mean cross-entropy over directed edges, softmax over the node tokens. AdamW with betas (.9, .999) and
@@ -107,8 +107,8 @@ def train_ensemble(
     token, ``[EDGE] u`` for the others. One dropout draw serves all edges of a node.
 
     Args:
-        core: A name in ``models.CORES``.
         graph: The facts.
+        core: A name in ``models.CORES``.
         width: Width of the embeddings.
         layers: Blocks or linear maps.
         heads: Attention heads.
@@ -144,7 +144,7 @@ def train_ensemble(
 
     Example:
         >>> from geomem.graphs import cycle
-        >>> runs = train_ensemble(graph=cycle(5), width=8, steps=50, lr=[0.01, 0.1], seeds=[0, 1])
+        >>> runs = train_ensemble(cycle(5), width=8, steps=50, lr=[0.01, 0.1], seeds=[0, 1])
         >>> runs.loss.shape, runs.knobs["seed"].tolist()
         (torch.Size([2, 4]), [0, 1, 0, 1])
     """
@@ -187,7 +187,7 @@ def train_ensemble(
     parameters = {name: torch.cat([part[4][name] for part in parts]) for name in parts[0][4]}
     knobs = {name: torch.tensor([member[name] for member in members], dtype=torch.float64) for name in KNOBS}
     knobs["seed"] = torch.tensor([member["seed"] for member in members])
-    return Runs(torch.tensor(kept), embeddings, loss, recall, knobs, scores[-1], parameters, settings, training)
+    return Ensemble(torch.tensor(kept), embeddings, loss, recall, knobs, scores[-1], parameters, settings, training)
 
 
 def _members(lr, weight_decay, init_std, dropout, seeds) -> list[dict]:

@@ -27,10 +27,11 @@ RECALL_NODES = 200
 
 @dataclass(frozen=True)
 class Stage:
-    """Say what a stretch of training is made of.
+    """One training stage: its steps, their rate and their batches.
 
     A step's loss is the mean cross-entropy of ``edges`` facts plus ``path_weight`` times that of ``paths`` path examples,
-    each drawn without replacement until all were seen.
+    each drawn without replacement until all were seen. A *Node2Vec term* may stand beside it: the cross-entropy of the same
+    facts with scores ``E_u . E_v``, read from the model's own table without its core.
 
     Args:
         steps: Optimiser steps, at least 1.
@@ -40,7 +41,10 @@ class Stage:
         path_weight: What the paths' loss counts beside that of the edges, > 0.
         schedule: "cosine" decays the rate to a tenth within the stage; "constant".
         warmup: Steps over which the rate rises from 0, at least 0.
-        weight_decay: Decoupled decay of all trained parameters, at least 0.
+        decay: Decoupled decay of the table of embeddings alone (with a table of unembeddings, of both): a step first
+            multiplies it by ``1 - rate * decay``. None gives the table the same ``weight_decay`` as all else.
+        weight_decay: Decoupled decay of all other trained parameters, at least 0.
+        node2vec: Weight of the Node2Vec term, at least 0; it needs a tied model, and ``edges``.
 
     Raises:
         TypeError: If an argument has the wrong type.
@@ -61,16 +65,22 @@ class Stage:
     path_weight: float = 1.0
     schedule: str = "cosine"
     warmup: int = 0
+    decay: float | None = None
     weight_decay: float = 0.01
+    node2vec: float = 0.0
 
     def __post_init__(self):
         for name, least in (("steps", 1), ("edges", 0), ("paths", 0), ("warmup", 0)):
             object.__setattr__(self, name, _checks.integer(name, getattr(self, name), least=least))
-        for name, rule in (("lr", {"above": 0}), ("path_weight", {"above": 0}), ("weight_decay", {"least": 0})):
+        rules = {"lr": {"above": 0}, "path_weight": {"above": 0}, "weight_decay": {"least": 0}, "node2vec": {"least": 0}}
+        rules |= {} if self.decay is None else {"decay": {"least": 0}}
+        for name, rule in rules.items():
             object.__setattr__(self, name, _checks.real(name, getattr(self, name), **rule))
         _checks.one_of("schedule", self.schedule, SCHEDULES)
         if not self.edges and not self.paths:
             raise ValueError("a stage must train on edges or paths, got neither. Set edges or paths above 0.")
+        if self.node2vec and not self.edges:
+            raise ValueError(f"node2vec must be 0 in a stage without edges, got {self.node2vec:g}: its term needs edges.")
 
     def rate(self, step: int) -> float:
         """Return the learning rate at a step of the stage."""
@@ -79,7 +89,7 @@ class Stage:
 
 
 @dataclass(frozen=True, eq=False)
-class Run:
+class Result:
     """Hold a trained model and what was measured on the way.
 
     Args:
@@ -108,6 +118,8 @@ class Run:
     @property
     def token_accuracy(self) -> Tensor:
         """Held-out accuracy of each target token at the end, float64 ``(n_targets,)``, the true tokens before it given."""
+        if "test" not in self.history[-1]:
+            raise ValueError(f"token_accuracy needs held-out paths, and {self.task!r} has none. Look at history.")
         return torch.tensor(self.history[-1]["test"]["token_accuracy"], dtype=torch.float64)
 
     def curve(self, split: str = "test", token: int | None = None) -> tuple[Tensor, Tensor]:
@@ -125,8 +137,8 @@ class Run:
         checkpoints.write(checkpoints.folder_of(folder), _kept(self.model, self.task), info)
 
 
-def load_run(folder: str | Path) -> Run:
-    """Return what ``Run.save``, or a checkpoint of ``train``, left in a folder.
+def load_result(folder: str | Path) -> Result:
+    """Return what ``Result.save``, or a checkpoint of ``train``, left in a folder.
 
     Args:
         folder: A folder that holds ``run.safetensors``.
@@ -141,7 +153,7 @@ def load_run(folder: str | Path) -> Run:
     task = TASKS[info["settings"]["task"]["kind"]].restore(tensors, info["settings"]["task"])
     model = SequenceModel(**info["settings"]["model"]).to(tensors["model.embedding"].dtype)
     model.load_state_dict(_part(tensors, "model."))
-    return Run(model, task, info["history"], info["settings"])
+    return Result(model, task, info["history"], info["settings"])
 
 
 def train(
@@ -158,7 +170,7 @@ def train(
     checkpoint_seconds: float = 180.0,
     on_step: Callable[[int, SequenceModel], None] | None = None,
     measure: Callable[[SequenceModel], dict] | None = None,
-) -> Run:
+) -> Result:
     """Train a model on a task by a recipe, and measure it at the listed steps.
 
     All examples lie on the device. Batches come from one generator, logits are formed where a target is and nowhere else,
@@ -177,7 +189,7 @@ def train(
         checkpoint: A folder. What is found there is continued, to the same result as if nothing had happened.
         checkpoint_seconds: How often to write it, > 0.
         on_step: Called with the steps done and the model, after each step.
-        measure: Called with the model at each evaluation; the numbers it returns join the row of ``Run.history``, and so
+        measure: Called with the model at each evaluation; the numbers it returns join the row of ``Result.history``, and so
             the checkpoint.
 
     Returns:
@@ -226,6 +238,8 @@ def train(
     for stage, k in itertools.islice(plan, state.step, None):
         for group in state.optimizer.param_groups:
             group["lr"], group["weight_decay"] = stage.rate(k), stage.weight_decay
+            if group["table"] and stage.decay is not None:
+                group["weight_decay"] = stage.decay
         state.optimizer.zero_grad()
         with low:
             if graphs:
@@ -250,11 +264,11 @@ def train(
             on_step(state.step, model)
     if path is not None:
         state.write(path)
-    return Run(model.cpu(), task, state.history, settings)
+    return Result(model.cpu(), task, state.history, settings)
 
 
 def evaluate(model: SequenceModel, task) -> dict:
-    """Return what ``Run.history`` holds of one moment, without step and seconds.
+    """Return what ``Result.history`` holds of one moment, without step and seconds.
 
     Args:
         model: The model, on any device.
@@ -284,8 +298,10 @@ def _plan(model, task, recipe, seed, snapshots, device, precision) -> tuple[list
             f"model must have the task's vocabulary of {task.vocabulary.n_tokens} tokens, got {len(model.embedding)}. "
             "Make it with SequenceModel(task.vocabulary.n_tokens)."
         )
-    if not model.core.sequential:
-        raise ValueError("model must read sequences, got a core that reads one token. Use transformer or mamba.")
+    if not model.core.sequential and any(stage.paths for stage in recipe):
+        raise ValueError("model must read sequences to learn paths, got a core that reads one token. Use a transformer.")
+    if any(stage.node2vec for stage in recipe) and model.untied is not None:
+        raise ValueError("node2vec must be 0 for an untied model: the term reads scores with the embeddings themselves.")
     if model.dropout > 0:
         raise ValueError(f"dropout must be 0, because this loop applies none, got {float(model.dropout):g}.")
     for stage in recipe:
@@ -308,11 +324,13 @@ def _plan(model, task, recipe, seed, snapshots, device, precision) -> tuple[list
 
 
 def _loss(hidden, model, facts, paths, stage: Stage, compiled: bool = False) -> Tensor:
-    """Return the mean cross-entropy of the facts plus that of the paths times its weight, from one pass over the logits."""
+    """Return the weighted cross-entropy of facts, paths and the Node2Vec term, from one pass over the logits."""
     states, answers, weights = [], [], []
-    for (inputs, targets), weight in ((facts, 1.0), (paths, stage.path_weight)):
+    alone = facts if stage.node2vec else (facts[0][:0], facts[1][:0])
+    parts = ((facts, 1.0, hidden), (paths, stage.path_weight, hidden), (alone, stage.node2vec, model.looked_up))
+    for (inputs, targets), weight, read in parts:
         if len(inputs):
-            states.append(hidden(inputs, targets.shape[1]).flatten(0, 1))
+            states.append(read(inputs, targets.shape[1]).flatten(0, 1))
             exact = torch.promote_types(states[-1].dtype, torch.float32)
             answers.append(targets.flatten())
             weights.append(states[-1].new_full((targets.numel(),), weight / targets.numel(), dtype=exact))
@@ -361,7 +379,10 @@ class _State:
         self.facts = Rows(task.edges[:, :-1].to(device), task.edges[:, -1:].to(device), generator)
         self.paths = task.source(generator)
         self.moving = [p for p in model.parameters() if p.requires_grad]
-        self.optimizer = torch.optim.AdamW(self.moving, betas=BETAS, eps=EPS, fused=True)
+        tables = {id(model.embedding), id(model.unembedding)}
+        parts = {table: [p for p in self.moving if (id(p) in tables) == table] for table in (True, False)}
+        groups = [{"params": part, "table": table} for table, part in parts.items() if part]
+        self.optimizer = torch.optim.AdamW(groups, betas=BETAS, eps=EPS, fused=True)
         self.step, self.seconds, self.history = 0, 0.0, []
 
     def write(self, folder: Path) -> None:
@@ -391,7 +412,7 @@ class _State:
 
 
 def _kept(model: SequenceModel, task) -> dict[str, Tensor]:
-    """Return the tensors that ``load_run`` needs."""
+    """Return the tensors that ``load_result`` needs."""
     return {f"model.{name}": tensor for name, tensor in model.state_dict().items()} | task.tensors()
 
 

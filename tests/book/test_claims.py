@@ -41,7 +41,7 @@ def test_records_say_what_their_values_say(name, records, claims):
         assert record["mean"] == pytest.approx(statistics.fmean(values), rel=1e-6, abs=1e-12)
         spread = statistics.stdev(values) if len(values) > 1 else None
         assert record["sd"] == (spread if spread is None else pytest.approx(spread, rel=1e-6, abs=1e-9))
-        assert record["text"] and record["says"].count("{}") == 1
+        assert record["text"] and record["template"].count("{}") == 1
     for claim in claims:
         assert claim["holds"] in (True, False, None)
         assert claim["evidence"], f"{claim['id']} rests on nothing"
@@ -130,7 +130,7 @@ def record(name):
             "mean": 1.0,
             "sd": None,
             "n": 1,
-            "says": "{}",
+            "template": "{}",
             "text": "one 1",
         }
     }

@@ -103,7 +103,7 @@ def test_the_new_core_is_held_like_the_others(run, test, monkeypatch):
 def test_the_new_measure_sees_what_recall_does_not(run):
     shown = run(block_of("nearest_is_neighbour"))
     measure, g = shown["nearest_is_neighbour"], shown["g"]
-    flow, net = gm.gradient_flow(g, steps=2000), gm.train_ensemble(graph=g)
+    flow, net = gm.gradient_flow(g, steps=2000), gm.train_ensemble(g)
     assert gm.edge_recall(flow.scores(), g).min() == net.edge_recall[-1].min() == 1
     assert measure(flow.embeddings[-1], g).min() == 1 and measure(net.embeddings[-1], g).max() < 0.05
     assert gm.cosine_by_hops(net.embeddings[-1], g).mean(0).argsort(descending=True)[1] == 2  # after itself

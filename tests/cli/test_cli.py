@@ -71,7 +71,7 @@ def test_the_result_is_that_of_the_library(capsys, tmp_path):
     assert [{k: v for k, v in row.items() if k not in seconds} for row in result["history"]] == [
         {k: v for k, v in row.items() if k not in seconds} for row in run.history
     ]
-    saved = gm.load_run(tmp_path / "run")
+    saved = gm.load_result(tmp_path / "run")
     assert saved.settings == run.settings
     assert all(torch.equal(a, b) for a, b in zip(saved.model.parameters(), run.model.parameters(), strict=True))
 
@@ -111,7 +111,7 @@ def test_geometry_of_held_out_leaves_is_measured_where_the_run_is_evaluated(caps
     measure, asked = command.first_hop_accuracy, []
     monkeypatch.setattr(command, "first_hop_accuracy", lambda *a, leaves: asked.append(leaves) or measure(*a, leaves=leaves))
     result = told(capsys, *STAR, "--geometry", "--history", "--snapshots", "4", "--save", str(tmp_path))
-    run = gm.load_run(tmp_path)
+    run = gm.load_result(tmp_path)
     nodes = run.model.embedding[: run.task.graph.n_nodes].detach()
     last = float(gm.first_hop_accuracy(nodes, run.task.graph, leaves=run.task.test_leaves))
     assert len(asked) == 4 and all(torch.equal(leaves, run.task.test_leaves) for leaves in asked)

@@ -40,7 +40,7 @@ def memories(g, seed=0):
 def test_page_has_the_scores_hops_and_ranks_of_the_library(g):
     told, n = memories(g), g.n_nodes
     data = explorables.Ask(g, told).data
-    closed = [told[name].logits() for name in ("look-up", "map", "one way")]
+    closed = [told[name].scores() for name in ("look-up", "map", "one way")]
     wanted = [*closed, told["trained"][0], gm.cosines(told["trained"][1])]
     kinds = ["logit E_u W E_v", "similarity E_u · E_v", "logit E_u W E_v", "logit", "cosine of E_u and E_v"]
     assert [m["what"] for m in data["memories"]] == kinds
@@ -83,7 +83,7 @@ def test_largest_graph_fits_into_an_island_and_a_larger_one_does_not():
     ring = gm.cycle(60)
     both = {"look-up": gm.associative_memory(ring), "map": gm.heat_kernel_memory(ring, 2.0)}
     assert len(explorables.Ask(ring, both | {"linear": (torch.ones(60, 60), torch.ones(60, 2))}).island()) < 150_000
-    with pytest.raises(ValueError, match="g must have at most 60 nodes in the page, got 61"):
+    with pytest.raises(ValueError, match="graph must have at most 60 nodes in the page, got 61"):
         explorables.Ask(gm.cycle(61), {"map": gm.heat_kernel_memory(gm.cycle(61), 2.0)})
 
 

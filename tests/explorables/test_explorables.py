@@ -43,7 +43,7 @@ def test_the_page_starts_where_gradient_flow_does():
     values = values_of(Watch("path_star", dim=20, seed=3, init_std=0.5).island())
     start = values["data"]["start"]
     noise = np.frombuffer(base64.b64decode(start["noise"]), "<f8").reshape(-1, 20)
-    flow = gm.gradient_flow(gm.named_graph("path_star"), dim=20, seeds=[3], init_std=0.5, steps=0)
+    flow = gm.gradient_flow(gm.named_graph("path_star"), width=20, seeds=[3], init_std=0.5, steps=0)
     assert np.allclose(noise * values["init_std"], flow.embeddings[0, 0], rtol=0, atol=1e-12)
     assert (start["graph"], start["dim"], start["seed"]) == (values["graph"], values["dim"], values["seed"])
 

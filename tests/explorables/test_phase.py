@@ -19,7 +19,7 @@ GRID = dict(lr=[0.1, 0.003, 0.03], weight_decay=[0.0, 1.0], init_std=[0.02, 0.5]
 
 @pytest.fixture(scope="module")
 def runs():
-    return gm.train_ensemble(graph=RING, width=16, steps=40, **GRID)
+    return gm.train_ensemble(RING, width=16, steps=40, **GRID)
 
 
 def decoded(text, kind, *shape):
@@ -82,7 +82,7 @@ def test_picture_of_a_cell_is_its_first_members_plane(runs):
 )
 def test_the_call_trains_the_cell_again(g, options):
     options = dict(width=16, steps=12, seeds=[61, 60]) | options
-    runs = gm.train_ensemble(graph=g, lr=[0.003, 0.1], weight_decay=[0.0, 0.1], init_std=[0.02, 0.7], **options)
+    runs = gm.train_ensemble(g, lr=[0.003, 0.1], weight_decay=[0.0, 0.1], init_std=[0.02, 0.7], **options)
     phase = explorables.Phase(runs, g)
     for cell in ([1, 0, 1], [0, 1, 0]):
         found = {}
@@ -100,7 +100,7 @@ def test_the_call_names_a_graph_that_has_a_name_and_only_what_is_not_the_default
     phase = explorables.Phase(runs, RING)
     phase.cell = [0, 1, 1]
     assert phase.call() == (
-        "gm.train_ensemble(core='linear', graph=gm.named_graph('cycle'), width=16, steps=40, lr=0.003, weight_decay=1.0, "
+        "gm.train_ensemble(gm.named_graph('cycle'), core='linear', width=16, steps=40, lr=0.003, weight_decay=1.0, "
         "init_std=0.5, dropout=0.0, seeds=[61, 60])"
     )
 
@@ -139,7 +139,7 @@ def test_axes_and_measures_may_be_chosen(runs):
     values = decoded(phase.data["measures"][0]["values"], "<f4", 3, 2, 2)
     members = members_of(runs, lr=0.1, init_std=0.02, weight_decay=1.0)
     assert float(values[2, 1, 0]) == float(own[members].mean()) and phase.measure == "own"
-    one = gm.train_ensemble(graph=RING, width=16, steps=2, lr=[0.1, 0.2], init_std=[0.1, 1.0], seeds=[1])
+    one = gm.train_ensemble(RING, width=16, steps=2, lr=[0.1, 0.2], init_std=[0.1, 1.0], seeds=[1])
     flat = explorables.Phase(one, RING, by=None)
     assert flat.data["axes"][2] == {"name": "", "values": ["0.0"]} and "sd" not in flat.data["measures"][0]
     assert "weight_decay=0.0" in flat.call([1, 1, 0])
@@ -157,7 +157,7 @@ def test_scale_is_two_sided_when_much_lies_below_zero(runs, values, ends, first)
 def test_map_of_240_cells_fits_into_an_island():
     series = [0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1.0]
     options = dict(lr=series, init_std=series[2:], weight_decay=[0.0, 0.1, 1.0], steps=1, width=16)
-    assert len(explorables.Phase(gm.train_ensemble(graph=RING, seeds=[60, 61], **options), RING).island()) < 150_000
+    assert len(explorables.Phase(gm.train_ensemble(RING, seeds=[60, 61], **options), RING).island()) < 150_000
 
 
 def test_what_the_reader_changes_is_checked(runs):
@@ -176,7 +176,7 @@ def test_what_the_reader_changes_is_checked(runs):
     ("change", "error", "says"),
     [
         (dict(runs=3), TypeError, "runs must be what train_ensemble returned, got int"),
-        (dict(g=gm.cycle(14)), ValueError, "g must be the graph of the runs, 15 nodes"),
+        (dict(graph=gm.cycle(14)), ValueError, "graph must be the graph of the runs, 15 nodes"),
         (dict(x="rate"), ValueError, "x must be one of"),
         (dict(y="lr"), ValueError, "x, y and by must be different knobs, got lr, lr, weight_decay"),
         (dict(by=None), ValueError, "weight_decay must have one value, got 2: it is no axis"),
@@ -190,7 +190,7 @@ def test_wrong_arguments_are_refused_with_a_sentence(runs, change, error, says):
 
 
 def test_a_grid_with_a_value_twice_is_refused():
-    twice = gm.train_ensemble(graph=RING, width=16, steps=1, lr=[0.1, 0.1], seeds=[1])
+    twice = gm.train_ensemble(RING, width=16, steps=1, lr=[0.1, 0.1], seeds=[1])
     with pytest.raises(ValueError, match="runs must be a full grid with every member once"):
         explorables.Phase(twice, RING)
 

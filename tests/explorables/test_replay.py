@@ -19,7 +19,7 @@ from geomem.explorables.replay import _even
 STAR = gm.path_star(3, 4)
 MARKS = [0, 1, 3, 10, 30]
 FLOW = gm.gradient_flow(STAR, steps=60, seeds=[100, 101], snapshots=MARKS)
-RUNS = gm.train_ensemble(core="linear", graph=STAR, width=16, steps=60, seeds=[100, 101], snapshots=MARKS)
+RUNS = gm.train_ensemble(STAR, core="linear", width=16, steps=60, seeds=[100, 101], snapshots=MARKS)
 
 
 def noise(*shape, seed=0):
@@ -224,7 +224,7 @@ BROKEN[1, 2, 3] = torch.nan
 @pytest.mark.parametrize(
     "runs, options, error, words",
     [
-        (RUNS, {}, TypeError, r"runs must be a dict .*got Runs\. Write \{'linear': runs\}"),
+        (RUNS, {}, TypeError, r"runs must be a dict .*got Ensemble\. Write \{'linear': runs\}"),
         ({}, {}, ValueError, r"runs must hold one or more named runs, got \[\]\. Write"),
         ({1: RUNS}, {}, ValueError, r"runs must hold one or more named runs, got \[1\]"),
         ({"a": E}, {}, TypeError, r"runs\['a'\] must be what gradient_flow .*got Tensor"),
@@ -250,5 +250,5 @@ def test_a_wrong_argument_is_refused_with_a_way_out(runs, options, error, words)
 
 
 def test_a_large_graph_is_refused_before_anything_is_measured():
-    with pytest.raises(ValueError, match=r"g must have at most 255 nodes .*got 256\. Take a part of it, or draw"):
+    with pytest.raises(ValueError, match=r"graph must have at most 255 nodes .*got 256\. Take a part of it, or draw"):
         Replay(gm.cycle(256), {"a": SimpleNamespace()})

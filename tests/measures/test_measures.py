@@ -47,7 +47,7 @@ MEASURES = {
     "silhouette": dict(on="rooted", ignores=ANGLES),
     "geometric_share": dict(on="any", ignores={"scaled", "lifted"}),
     "recalled_facts": dict(on="any", ignores={"scaled", "lifted"}),
-    "split_logits": dict(on="any", ignores={"lifted"}),
+    "split_scores": dict(on="any", ignores={"lifted"}),
     "core_survival": dict(on="any", ignores={"scaled"}),
     "energy": dict(on="any", ignores={"scaled"}, random=lambda g: gm.Spectrum(g).multiplicities / g.n_nodes),
     "cumulative_energy": dict(on="any", ignores={"scaled"}, random=lambda g: torch.arange(1, dims(g) + 1) / dims(g)),

@@ -248,7 +248,7 @@ def test_first_hop_accuracy_refuses_graphs_without_paths_and_nodes_that_are_no_l
 def test_geometric_share_puts_the_facts_where_they_are(g):
     one_hot = gm.geometric_share(torch.eye(g.n_nodes), g.adjacency(), g)
     incidence = gm.incidence_memory(g)
-    in_the_table = gm.geometric_share(incidence.embedding, incidence.logits(), g)
+    in_the_table = gm.geometric_share(incidence.embedding, incidence.scores(), g)
     assert list(map(float, one_hot)) == pytest.approx([0, 1], abs=EXACT)
     assert list(map(float, in_the_table)) == pytest.approx([1, 0], abs=EXACT)
 
@@ -300,7 +300,7 @@ def test_constant_logits_share_nothing_and_wrong_tables_are_named():
     assert [float(share) for share in gm.geometric_share(E, torch.ones(15, 15), g)] == [0, 0]
     with pytest.raises(ValueError, match="E must not be zero"):
         gm.geometric_share(torch.zeros(15, 4), torch.ones(15, 15), g)
-    with pytest.raises(ValueError, match=r"logits must have one row a node, shape \(\.\.\., 15, 15\)"):
+    with pytest.raises(ValueError, match=r"scores must have one row a node, shape \(\.\.\., 15, 15\)"):
         gm.geometric_share(E, torch.ones(15, 14), g)
 
 
@@ -622,7 +622,7 @@ def test_split_logits_add_up_and_the_rest_is_orthogonal_to_the_similarities():
     g = gm.named_graph("florentine")
     generator = torch.Generator().manual_seed(1)
     E, L = (torch.randn(2, 15, k, generator=generator, dtype=torch.float64) for k in (6, 15))
-    fit, rest = measures.split_logits(E, L, g)
+    fit, rest = measures.split_scores(E, L, g)
     others = ~torch.eye(15, dtype=torch.bool)
     whole = L - (L * others).sum(-1, keepdim=True) / 14
     torch.testing.assert_close((fit + rest)[:, others], whole[:, others], rtol=0, atol=1e-9)
@@ -635,7 +635,7 @@ def test_split_logits_add_up_and_the_rest_is_orthogonal_to_the_similarities():
 def test_split_logits_give_a_table_its_own_logits_and_a_look_up_none():
     g = gm.named_graph("davis")
     E = torch.randn(32, 8, generator=torch.Generator().manual_seed(2), dtype=torch.float64)
-    fit, rest = measures.split_logits(E, E @ E.T, g)
+    fit, rest = measures.split_scores(E, E @ E.T, g)
     assert rest.abs().max() < 1e-9 * fit.abs().max()
-    fit, rest = measures.split_logits(torch.eye(32), g.adjacency(), g)
+    fit, rest = measures.split_scores(torch.eye(32), g.adjacency(), g)
     assert fit.abs().max() < 1e-9 * rest.abs().max()

@@ -33,15 +33,15 @@ def test_associative_memory_with_an_orthonormal_basis_is_the_adjacency_matrix(g)
         W += torch.outer(phi[v], phi[u]) + torch.outer(phi[u], phi[v])
     torch.testing.assert_close(stored.core, W.T, rtol=0, atol=EXACT)
     torch.testing.assert_close(phi @ phi.T, torch.eye(n).double(), rtol=0, atol=EXACT)
-    torch.testing.assert_close(stored.logits(), g.adjacency(), rtol=0, atol=EXACT)
+    torch.testing.assert_close(stored.scores(), g.adjacency(), rtol=0, atol=EXACT)
     assert abs(stored.core.norm() - gm.cost_in_norm(g, tolerance=0.5).associative) < EXACT
 
 
 @tiny
-@pytest.mark.parametrize("dim", [5, 200])
-def test_associative_memory_of_another_width_scores_phi_v_w_phi_u(g, dim):
-    stored = gm.associative_memory(g, dim=dim, seed=1)
-    phi, logits = stored.embedding, stored.logits()
+@pytest.mark.parametrize("width", [5, 200])
+def test_associative_memory_of_another_width_scores_phi_v_w_phi_u(g, width):
+    stored = gm.associative_memory(g, width=width, seed=1)
+    phi, logits = stored.embedding, stored.scores()
     assert phi.shape == (g.n_nodes, dim)
     for u, v in itertools.product((0, 3, g.n_nodes - 1), repeat=2):
         score = sum((phi[v] @ phi[b]) * (phi[a] @ phi[u]) for a, b in g.directed_edges().tolist())
@@ -51,13 +51,13 @@ def test_associative_memory_of_another_width_scores_phi_v_w_phi_u(g, dim):
 def test_a_score_is_read_from_u_to_v():
     phi, core = torch.eye(3, dtype=torch.float64), torch.zeros(3, 3, dtype=torch.float64)
     core[0, 2] = 1.0  # only "2 given 0" was stored
-    logits = gm.Memory(phi, core, "one fact").logits()
+    logits = gm.Memory(phi, core, "one fact").scores()
     assert logits[0, 2] == 1 and logits.sum() == 1
 
 
 def test_random_rows_have_expected_length_one_and_depend_on_the_seed():
     g = TINY[4]
-    squares = torch.stack([gm.associative_memory(g, dim=64, seed=s).embedding.square().sum(1) for s in range(30)])
+    squares = torch.stack([gm.associative_memory(g, width=64, seed=s).embedding.square().sum(1) for s in range(30)])
     assert abs(squares.mean() - 1) < 5 * math.sqrt(2 / 64 / squares.numel())  # chi-square with 64 degrees of freedom
     assert torch.equal(gm.associative_memory(g, seed=1).embedding, gm.associative_memory(g, seed=1).embedding)
     assert not torch.equal(gm.associative_memory(g, seed=1).embedding, gm.associative_memory(g, seed=2).embedding)
@@ -66,8 +66,8 @@ def test_random_rows_have_expected_length_one_and_depend_on_the_seed():
 @tiny
 def test_incidence_logits_are_the_adjacency_plus_the_degrees(g):
     stored = gm.incidence_memory(g)
-    assert torch.equal(stored.logits(), g.adjacency() + torch.diag(g.degrees.double()))
-    assert stored.embedding.shape == (g.n_nodes, g.n_edges) and gm.edge_recall(stored.logits(), g) == 1
+    assert torch.equal(stored.scores(), g.adjacency() + torch.diag(g.degrees.double()))
+    assert stored.embedding.shape == (g.n_nodes, g.n_edges) and gm.edge_recall(stored.scores(), g) == 1
 
 
 @tiny
@@ -77,7 +77,7 @@ def test_heat_kernel_logits_are_the_matrix_exponential(g, t, self_edges):
     A = nx.to_numpy_array(g.to_networkx(), nodelist=g.labels, weight=None) + self_edges * np.eye(g.n_nodes)
     W = A / A.sum(1, keepdims=True)
     expected = torch.from_numpy(expm(t * (W + W.T)))
-    torch.testing.assert_close(gm.heat_kernel_memory(g, t, self_edges=self_edges).logits(), expected, rtol=EXACT, atol=EXACT)
+    torch.testing.assert_close(gm.heat_kernel_memory(g, t, self_edges=self_edges).scores(), expected, rtol=EXACT, atol=EXACT)
 
 
 @pytest.mark.parametrize(
@@ -85,8 +85,8 @@ def test_heat_kernel_logits_are_the_matrix_exponential(g, t, self_edges):
 )
 def test_largest_heat_time_is_the_papers(g, largest):
     assert gm.largest_heat_time(g) == largest
-    assert gm.edge_recall(gm.heat_kernel_memory(g, largest).logits(), g) == 1
-    assert gm.edge_recall(gm.heat_kernel_memory(g, largest + 0.1).logits(), g) < 1
+    assert gm.edge_recall(gm.heat_kernel_memory(g, largest).scores(), g) == 1
+    assert gm.edge_recall(gm.heat_kernel_memory(g, largest + 0.1).scores(), g) < 1
 
 
 def test_a_cycle_keeps_its_edges_at_large_heat_times():
@@ -108,16 +108,16 @@ def test_the_dial_goes_from_look_up_to_map(g):
 def test_fiedler_memory_has_the_recall_of_the_paper_notes(g, recall):
     stored, spectrum = gm.fiedler_memory(g), gm.Spectrum(g)
     basis = spectrum.basis(spectrum.fiedler_dims)
-    torch.testing.assert_close(stored.logits(), basis @ basis.T, rtol=0, atol=EXACT)
+    torch.testing.assert_close(stored.scores(), basis @ basis.T, rtol=0, atol=EXACT)
     assert abs(spectrum.fiedler_energy(stored.embedding) - 1) < EXACT
     if recall is not None:
-        assert round(float(gm.edge_recall(stored.logits(), g)), 2) == recall
+        assert round(float(gm.edge_recall(stored.scores(), g)), 2) == recall
 
 
 @pytest.mark.parametrize("make", [lambda s: gm.path_star(4, 5, seed=s), lambda s: gm.path_star(3, 6, seed=s)])
 def test_the_recall_of_a_fiedler_memory_does_not_depend_on_the_numbering(make):
     """The root's row is zero, so all its scores are tied; rounding must not break these ties."""
-    recalls = [float(gm.edge_recall(gm.fiedler_memory(make(s)).logits(), make(s))) for s in (None, *range(6))]
+    recalls = [float(gm.edge_recall(gm.fiedler_memory(make(s)).scores(), make(s))) for s in (None, *range(6))]
     assert recalls == pytest.approx([recalls[0]] * 7, abs=EXACT)
 
 
@@ -126,7 +126,7 @@ def test_the_path_star_memory_is_the_fiedler_memory_in_closed_form(degree, lengt
     g = gm.path_star(degree, length, seed=3)
     stored = memories.path_star_memory(g)
     assert stored.embedding.shape == (g.n_nodes, degree) and stored.core is None
-    torch.testing.assert_close(stored.logits(), gm.fiedler_memory(g).logits(), rtol=0, atol=EXACT)
+    torch.testing.assert_close(stored.scores(), gm.fiedler_memory(g).scores(), rtol=0, atol=EXACT)
     assert gm.Spectrum(g).fiedler_energy(stored.embedding) == pytest.approx(1)
     assert (stored.embedding[g.root] == 0).all()
     cosine = gm.cosines(stored.embedding)[g.paths[:, 1:].flatten()][:, g.paths[:, 1:].flatten()]
@@ -155,8 +155,8 @@ def test_the_first_hop_is_the_shortest_of_its_arm_and_shrinks_with_length():
 def test_all_eigenspaces_together_are_a_look_up():
     g = gm.grid(4, 4)
     stored = gm.fiedler_memory(g, dims=15)
-    off = stored.logits() - torch.diag(stored.logits().diagonal())
-    assert gm.geometric_order(stored.embedding, g).abs() < 0.5 and off.std() < 0.05 * stored.logits().diagonal().mean()
+    off = stored.scores() - torch.diag(stored.scores().diagonal())
+    assert gm.geometric_order(stored.embedding, g).abs() < 0.5 and off.std() < 0.05 * stored.scores().diagonal().mean()
 
 
 @pytest.mark.parametrize(
@@ -250,7 +250,7 @@ def test_wrong_arguments_are_refused_by_name():
         (ValueError, "t must be finite and greater than 0, got 0", lambda: gm.heat_kernel_memory(g, 0)),
         (ValueError, "t must be finite", lambda: gm.heat_kernel_memory(g, math.nan)),
         (TypeError, "t must be a number", lambda: gm.heat_kernel_memory(g, "1")),
-        (ValueError, "dim must be at least 1", lambda: gm.associative_memory(g, dim=0)),
+        (ValueError, "width must be at least 1", lambda: gm.associative_memory(g, width=0)),
         (TypeError, "seed must be an integer", lambda: gm.associative_memory(g, seed=None)),
         (ValueError, "times must hold one that recalls", lambda: gm.largest_heat_time(gm.grid(4, 4), times=(5.0,))),
         (ValueError, "dims must end with an eigenspace", lambda: gm.fiedler_memory(g, dims=1)),
@@ -295,13 +295,13 @@ def test_the_bias_alone_holds_a_star_and_the_table_must_tell_its_leaves_from_the
 @pytest.mark.parametrize("seed", range(6))
 def test_what_a_table_can_hold_is_what_some_trained_core_reaches(seed):
     """At widths where both answers occur: a core that recalls everything exists wherever training finds one."""
-    runs = gm.train_ensemble(graph=gm.cycle(7), width=4, lr=0.03, steps=400, init_std=0.5, frozen=True, seeds=[seed])
+    runs = gm.train_ensemble(gm.cycle(7), width=4, lr=0.03, steps=400, init_std=0.5, frozen=True, seeds=[seed])
     possible = memories.can_hold(gm.cycle(7), runs.embeddings[-1, 0])
     assert possible or runs.edge_recall[-1, 0] < 1
 
 
 def trained(width=8, seed=0):
-    runs = gm.train_ensemble(graph=gm.cycle(7), width=width, lr=0.03, steps=300, seeds=[seed])
+    runs = gm.train_ensemble(gm.cycle(7), width=width, lr=0.03, steps=300, seeds=[seed])
     final = [runs.parameters[f"core.maps.0.{part}"][0] for part in ("weight", "bias")]
     return runs, (runs.embeddings[-1, 0], *final)
 

@@ -185,7 +185,7 @@ def test_the_ensemble_is_what_a_plain_loop_with_adamw_trains(options):
         F.cross_entropy(model(tokens, last=1, noise=draws)[:, 0, :n], answers).backward()
         optimizer.step()
     asked = dict(steps=30, lr=0.01, weight_decay=decay, schedule="constant", precision="float64", snapshots=range(30))
-    runs = gm.train_ensemble(core="mamba", graph=g, seeds=(100, 101), **asked, **shape)
+    runs = gm.train_ensemble(g, core="mamba", seeds=(100, 101), **asked, **shape)
     assert runs.loss[:-1, 1].tolist() == pytest.approx(losses, rel=EXACT)
     torch.testing.assert_close(runs.scores()[1], model(nodes, last=1)[:, 0, :n].detach(), rtol=EXACT, atol=10 * EXACT)
     torch.testing.assert_close(runs.model(1)(nodes, last=1)[:, 0, :n].detach(), runs.scores()[1], rtol=EXACT, atol=EXACT)
@@ -193,7 +193,7 @@ def test_the_ensemble_is_what_a_plain_loop_with_adamw_trains(options):
 
 @pytest.mark.parametrize("g", [gm.cycle(15), gm.path_star(4, 5)], ids=lambda g: g.name)
 def test_the_edges_of_tiny_graphs_are_learned(g):
-    runs = gm.train_ensemble(core="mamba", graph=g, seeds=SEEDS)  # width 32, lr 0.01, 500 steps
+    runs = gm.train_ensemble(g, core="mamba", seeds=SEEDS)  # width 32, lr 0.01, 500 steps
     assert runs.edge_recall[-1].tolist() == [1.0, 1.0, 1.0]
     assert (runs.loss[-1] < 0.6 * runs.loss[0]).all()
 

@@ -16,7 +16,7 @@ TINY = [gm.path_star(4, 5), gm.grid(4, 4), gm.cycle(15), gm.irregular()]
 tiny = pytest.mark.parametrize("g", TINY, ids=lambda g: g.name)
 loops = pytest.mark.parametrize("self_edges", [False, True])
 forms = pytest.mark.parametrize("tied, core", [(True, "identity"), (True, "linear"), (False, "identity"), (False, "linear")])
-widths = pytest.mark.parametrize("dim", [3, 15, 16, 17, 100])
+widths = pytest.mark.parametrize("width", [3, 15, 16, 17, 100])
 
 
 def node_losses(logits, g, self_edges):
@@ -49,17 +49,17 @@ def plain_flow(g, dim, lr, steps, seed, self_edges=False):
 @widths
 def test_every_step_is_the_gradient_step_of_the_identity_core(g, self_edges, dim):
     losses, tables = plain_flow(g, dim, 0.01, 3, seed=4, self_edges=self_edges)
-    flow = gm.gradient_flow(g, dim=dim, steps=3, seeds=[4], self_edges=self_edges, snapshots=range(4))
+    flow = gm.gradient_flow(g, width=dim, steps=3, seeds=[4], self_edges=self_edges, snapshots=range(4))
     assert flow.steps.tolist() == [0, 1, 2, 3] and flow.embeddings.shape == (4, 1, g.n_nodes, dim)
     torch.testing.assert_close(flow.embeddings[:, 0], tables, rtol=0, atol=EXACT)
     torch.testing.assert_close(flow.loss[:, 0], losses, rtol=0, atol=EXACT)
 
 
-@pytest.mark.parametrize("dim", [5, 40])
+@pytest.mark.parametrize("width", [5, 40])
 def test_fifty_steps_follow_a_plain_autograd_loop(dim):
     g = gm.irregular()
     losses, tables = plain_flow(g, dim, 0.02, 50, seed=1)
-    flow = gm.gradient_flow(g, dim=dim, lr=0.02, steps=50, seeds=[0, 1], snapshots=range(0, 51, 10))
+    flow = gm.gradient_flow(g, width=dim, lr=0.02, steps=50, seeds=[0, 1], snapshots=range(0, 51, 10))
     torch.testing.assert_close(flow.embeddings[:, 1], tables[::10], rtol=0, atol=TRAJECTORY)
     torch.testing.assert_close(flow.loss[:, 1], losses[::10], rtol=0, atol=TRAJECTORY)
 
@@ -79,9 +79,9 @@ def logits_of(tables, tied, core):
 @tiny
 @loops
 @forms
-@pytest.mark.parametrize("dim", [6, 15, 29, 30, 31, 50])  # untied tables are turned from 2 n on, and n is 15 on the cycle
+@pytest.mark.parametrize("width", [6, 15, 29, 30, 31, 50])  # untied tables are turned from 2 n on, and n is 15 on the cycle
 def test_every_form_takes_the_gradient_step_of_autograd(g, self_edges, tied, core, dim):
-    asked = dict(dim=dim, lr=0.02, self_edges=self_edges, tied=tied, core=core, core_std=0.3)
+    asked = dict(width=dim, lr=0.02, self_edges=self_edges, tied=tied, core=core, core_std=0.3)
     flow = gm.gradient_flow(g, steps=2, seeds=[3], snapshots=range(3), **asked)
     assert len(tables_of(flow)) == 1 + (not tied) + (core == "linear")
     for step in range(3):
@@ -100,7 +100,7 @@ def test_every_form_takes_the_gradient_step_of_autograd(g, self_edges, tied, cor
 @loops
 def test_every_form_goes_down_the_slope_of_finite_differences(tied, core, self_edges):
     g = gm.irregular()
-    asked = dict(dim=5, steps=1, seeds=[7], snapshots=(0,), tied=tied, core=core, core_std=0.5)
+    asked = dict(width=5, steps=1, seeds=[7], snapshots=(0,), tied=tied, core=core, core_std=0.5)
     flow = gm.gradient_flow(g, lr=0.5, self_edges=self_edges, **asked)
     tables = [table[0] for table in tables_of(flow)]
     for k, table in enumerate(tables_of(flow)):
@@ -116,12 +116,12 @@ def test_every_form_goes_down_the_slope_of_finite_differences(tied, core, self_e
 
 
 @forms
-@pytest.mark.parametrize("dim", [5, 40])
+@pytest.mark.parametrize("width", [5, 40])
 def test_the_tables_of_a_seed_are_its_own_and_start_with_their_spread(tied, core, dim):
-    g, asked = gm.cycle(15), dict(dim=dim, steps=20, init_std=0.5, snapshots=(0,), tied=tied, core=core, core_std=0.1)
+    g, asked = gm.cycle(15), dict(width=dim, steps=20, init_std=0.5, snapshots=(0,), tied=tied, core=core, core_std=0.1)
     together = gm.gradient_flow(g, seeds=range(5), **asked)
     alone = gm.gradient_flow(g, seeds=[3, 1], **asked)
-    plain = gm.gradient_flow(g, seeds=range(5), dim=dim, steps=0, init_std=0.5, snapshots=())
+    plain = gm.gradient_flow(g, seeds=range(5), width=dim, steps=0, init_std=0.5, snapshots=())
     torch.testing.assert_close(together.embeddings[0], plain.embeddings[0], rtol=0, atol=EXACT)  # V is drawn first
     for name, std, there in (("embeddings", 0.5, True), ("unembeddings", 0.5, not tied), ("cores", 0.1, core == "linear")):
         many, few = getattr(together, name), getattr(alone, name)
@@ -135,7 +135,7 @@ def test_the_tables_of_a_seed_are_its_own_and_start_with_their_spread(tied, core
 
 def test_every_form_runs_in_float32():
     for tied, core in ((False, "identity"), (True, "linear")):
-        asked = dict(dim=40, lr=1e-3, steps=30, seeds=[0, 1], snapshots=(), tied=tied, core=core)
+        asked = dict(width=40, lr=1e-3, steps=30, seeds=[0, 1], snapshots=(), tied=tied, core=core)
         exact, rough = (gm.gradient_flow(gm.grid(4, 4), precision=p, **asked) for p in ("float64", "float32"))
         assert rough.scores().dtype == torch.float32
         torch.testing.assert_close(rough.scores().double(), exact.scores(), rtol=1e-3, atol=1e-3)
@@ -176,9 +176,9 @@ def test_turning_the_start_turns_the_flow_and_the_numbering_does_not_matter(g):
     torch.testing.assert_close(gm.flow_matrix(V[order], renamed), gm.flow_matrix(V, g)[order][:, order], rtol=0, atol=EXACT)
 
 
-@pytest.mark.parametrize("dim", [5, 40])
+@pytest.mark.parametrize("width", [5, 40])
 def test_a_seeds_run_does_not_depend_on_its_company(dim):
-    g, asked = gm.grid(4, 4), dict(dim=dim, steps=30, snapshots=(10,))
+    g, asked = gm.grid(4, 4), dict(width=dim, steps=30, snapshots=(10,))
     together = gm.gradient_flow(g, seeds=range(6), **asked)
     some = gm.gradient_flow(g, seeds=(s for s in (4, 1)), **asked)
     assert some.seeds == (4, 1) and together.seeds == tuple(range(6))
@@ -231,7 +231,7 @@ def test_the_loss_falls_to_but_not_below_the_entropy_floor(g, self_edges):
 
 
 def test_float32_follows_float64():
-    g, asked = gm.path_star(4, 5), dict(dim=10, steps=50, seeds=[0, 1], snapshots=())
+    g, asked = gm.path_star(4, 5), dict(width=10, steps=50, seeds=[0, 1], snapshots=())
     exact, rough = gm.gradient_flow(g, **asked), gm.gradient_flow(g, precision="float32", **asked)
     assert rough.embeddings.dtype == torch.float32 and exact.embeddings.dtype == torch.float64
     torch.testing.assert_close(rough.embeddings.double(), exact.embeddings, rtol=0, atol=1e-4)
@@ -324,7 +324,7 @@ def test_wrong_arguments_are_refused_by_name():
         (ValueError, "lr must be finite.*got -0.1", {"lr": -0.1}),
         (TypeError, "lr must be a number", {"lr": (0.1, 0.2)}),
         (ValueError, "init_std must be finite.*got inf", {"init_std": math.inf}),
-        (ValueError, "dim must be at least 1, got 0", {"dim": 0}),
+        (ValueError, "width must be at least 1, got 0", {"width": 0}),
         (ValueError, "seeds must hold at least one seed, got none", {"seeds": ()}),
         (ValueError, "seeds must differ", {"seeds": (1, 2, 1)}),
         (TypeError, r"seeds must be a sequence of integers, got 3. Write seeds=\[3\]", {"seeds": 3}),

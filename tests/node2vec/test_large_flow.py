@@ -25,11 +25,11 @@ def test_a_call_goes_on_from_what_the_last_one_kept(tmp_path):
     g = gm.path_star(12, 4)
     _, first = call(tmp_path, "--seconds", "0")
     assert first["step"] == 0 and not first["finished"]
-    other = 2 * blockwise.blockwise_flow(g, dim=8, steps=2).embeddings[0, 0]  # no run of its own would get here
+    other = 2 * blockwise.blockwise_flow(g, width=8, steps=2).embeddings[0, 0]  # no run of its own would get here
     checkpoints.write(tmp_path / "kept", {"V": other}, {"settings": first["settings"], "step": 2, "history": []})
     done, rest = call(tmp_path)
     assert rest["finished"] and [row["step"] for row in rest["history"]] == [4, 6], done.stderr
-    expected = blockwise.blockwise_flow(g, dim=8, steps=6, start=(2, other), snapshots=(4,))
+    expected = blockwise.blockwise_flow(g, width=8, steps=6, start=(2, other), snapshots=(4,))
     tensors, _ = checkpoints.read(tmp_path / "kept")
     torch.testing.assert_close(tensors["V"], expected.embeddings[-1, 0], rtol=1e-5, atol=1e-5)
     assert abs(rest["history"][0]["loss"] - float(expected.loss[0])) < 1e-4

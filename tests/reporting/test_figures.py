@@ -29,7 +29,7 @@ def ax():
 
 @pytest.mark.parametrize("g", GRAPHS, ids=lambda g: g.name)
 def test_graph_draws_every_node_and_edge(g, ax):
-    assert figures.graph(g, ax) is ax
+    assert figures.draw_graph(g, ax) is ax
     assert len(ax.collections[0].get_offsets()) == g.n_nodes
     assert len(ax.lines) == g.n_edges
 
@@ -59,7 +59,7 @@ def test_embedding_draws_a_table_of_one_column(ax):
 
 def test_same_node_has_the_same_colour_wherever_it_is_drawn():
     g, axes = gm.path_star(4, 5), figures.panels(1, 2)[0]
-    figures.graph(g, axes[0])
+    figures.draw_graph(g, axes[0])
     figures.embedding(torch.randn(17, 3), g, axes[1])
     one, two = (ax.collections[0].get_facecolors() for ax in axes)
     assert (one == two).all() and len(np.unique(one.round(6), axis=0)) > 4
@@ -67,7 +67,7 @@ def test_same_node_has_the_same_colour_wherever_it_is_drawn():
 
 def test_label_from_a_file_is_text_not_markup(ax):
     g = gm.Graph.from_edges([("$x^2$", "<b>"), ("<b>", "ב")])
-    figures.graph(g, ax, labels=True)
+    figures.draw_graph(g, ax, labels=True)
     assert {text.get_text() for text in ax.texts} == {"$x^2$", "<b>", "ב"}
     assert not any(text.get_parse_math() for text in ax.texts)
 
@@ -101,7 +101,7 @@ def test_heat_map_of_two_kinds_of_nodes_keeps_its_diagonal(ax):
 
 def test_nodes_may_be_given_colours(ax):
     g = gm.cycle(4)
-    figures.graph(g, ax, colors=["red", "#00ff00", "red", "blue"])
+    figures.draw_graph(g, ax, colors=["red", "#00ff00", "red", "blue"])
     assert ax.collections[0].get_facecolors()[:, :3].tolist() == [[1, 0, 0], [0, 1, 0], [1, 0, 0], [0, 0, 1]]
 
 
@@ -143,7 +143,7 @@ def test_table_is_markdown_with_rounded_numbers():
 
 def test_figures_change_no_global_style():
     before = dict(plt.rcParams)
-    figures.graph(GRAPHS[0], figures.panels()[0, 0])
+    figures.draw_graph(GRAPHS[0], figures.panels()[0, 0])
     assert dict(plt.rcParams) == before
 
 

@@ -15,7 +15,7 @@ EXACT = 1e-12  # means and deviations of a handful of float64 numbers
 
 
 def test_record_says_mean_spread_and_n(capsys):
-    gm.record("recall", [0.5, 1.0, 0.75], says="Recall: {}.")
+    gm.record("recall", [0.5, 1.0, 0.75], template="Recall: {}.")
     assert capsys.readouterr().out == "Recall: 0.75 ± 0.25 (n = 3).\n"
 
 
@@ -27,7 +27,7 @@ def test_spread_is_the_sample_standard_deviation():
 
 
 def test_single_value_has_no_spread(capsys):
-    gm.record("bits", 65.4, says="Bits: {}.")
+    gm.record("bits", 65.4, template="Bits: {}.")
     assert capsys.readouterr().out == "Bits: 65.4 (n = 1).\n"
 
 
@@ -52,13 +52,13 @@ def test_number_is_rounded_to_what_is_stable(mean, sd, text):
         ("a", [], "{}", "values"),
         ("a", [float("nan")], "{}", "values"),
         ("a", [float("inf")], "{}", "values"),
-        ("a", [1.0], "no place", "says"),
-        ("a", [1.0], "{} and {}", "says"),
+        ("a", [1.0], "no place", "template"),
+        ("a", [1.0], "{} and {}", "template"),
     ],
 )
 def test_wrong_record_is_refused(name, values, says, word):
     with pytest.raises(ValueError, match=word):
-        gm.record(name, values, says=says)
+        gm.record(name, values, template=says)
 
 
 @pytest.mark.parametrize(("holds", "text"), [(True, "is met"), (False, "is not met"), (None, "not tested")])
@@ -108,7 +108,7 @@ def test_wrong_claim_is_refused(changed, error, word):
 def test_numbers_survive_in_a_notebook_and_show_no_mime_type_of_their_own(tmp_path):
     source = (
         "import geomem as gm\n"
-        "gm.record('recall', [0.5, 1.0], says='Recall: {}.')\n"
+        "gm.record('recall', [0.5, 1.0], template='Recall: {}.')\n"
         "gm.claim('C7', holds=True, evidence=['recall'])\n"
         "gm.claim('C1', holds=True, evidence=['recall'], profile='smoke')"
     )

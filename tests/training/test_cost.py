@@ -107,7 +107,7 @@ def test_the_measured_rate_divides_a_counted_step_by_its_seconds(monkeypatch):
     def train(model, task, recipe, **options):
         seen.append(cost.step_cost(model.settings, task, recipe[0]).flops)
         assert model.settings["layers"] == 1 and model.settings["width"] == 16
-        return loop.Run(model, task, [{"seconds": 0.5 / len(seen)}], {})
+        return loop.Result(model, task, [{"seconds": 0.5 / len(seen)}], {})
 
     monkeypatch.setattr(cost, "train", train)
     assert cost.measured_rate(settings, seconds=0) == 2 * seen[0] and len(seen) == 1

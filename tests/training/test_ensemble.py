@@ -82,7 +82,7 @@ def test_a_member_is_what_a_plain_loop_trains(core, options, precision, toleranc
         dict(width=8, steps=30, lr=0.01, init_std=0.3, core_std=0.3, precision=precision, schedule="constant") | options
     )
     model, losses, logits = one_by_one(g, core, 3, **options)
-    runs = gm.train_ensemble(core=core, graph=g, seeds=(0, 3), snapshots=range(31), **options)
+    runs = gm.train_ensemble(g, core=core, seeds=(0, 3), snapshots=range(31), **options)
     assert runs.loss[:, 1].tolist() == pytest.approx(losses, rel=tolerance, abs=tolerance)
     torch.testing.assert_close(runs.scores()[1], logits, rtol=tolerance, atol=10 * tolerance)
     torch.testing.assert_close(runs.embeddings[-1, 1], model.embedding[: g.n_nodes].detach(), rtol=tolerance, atol=tolerance)
@@ -106,7 +106,7 @@ def test_a_member_alone_is_the_same_member_in_a_batch(core):
 def test_the_batch_is_the_grid_of_the_knobs_with_seeds_fastest():
     lrs, decays, stds, rates, seeds = [0.1, 0.2], [0.0, 0.5], [0.02, 1.0], [0.0, 0.75], [5, 1, 3]
     grid = dict(lr=lrs, weight_decay=np.array(decays), init_std=tuple(stds), dropout=torch.tensor(rates).double())
-    runs = gm.train_ensemble(graph=gm.cycle(5), width=2, steps=1, seeds=(s for s in seeds), **grid)
+    runs = gm.train_ensemble(gm.cycle(5), width=2, steps=1, seeds=(s for s in seeds), **grid)
     expected = list(itertools.product(lrs, decays, stds, rates, seeds))
     columns = [runs.knobs[name].tolist() for name in ("lr", "weight_decay", "init_std", "dropout", "seed")]
     assert [tuple(map(float, row)) for row in zip(*columns, strict=True)] == [tuple(map(float, row)) for row in expected]
@@ -114,12 +114,12 @@ def test_the_batch_is_the_grid_of_the_knobs_with_seeds_fastest():
 
 @every_core
 def test_members_that_differ_in_a_knob_share_their_random_numbers(core):
-    runs = gm.train_ensemble(core=core, graph=gm.cycle(5), **QUICK | {"lr": [0.01, 0.1], "init_std": [0.1, 0.4], "steps": 1})
+    runs = gm.train_ensemble(gm.cycle(5), core=core, **QUICK | {"lr": [0.01, 0.1], "init_std": [0.1, 0.4], "steps": 1})
     start = runs.embeddings[0].unflatten(0, (2, 2, 2))  # lr, init_std, seed
     assert torch.equal(start[0], start[1])
     torch.testing.assert_close(4 * start[:, 0], start[:, 1])
     assert (start[0, 0, 0] - start[0, 0, 1]).abs().max() > 0.01
-    drops = gm.train_ensemble(core=core, graph=gm.cycle(5), **QUICK | {"dropout": [0.3, 0.3 + 1e-7], "seeds": [1]})
+    drops = gm.train_ensemble(gm.cycle(5), core=core, **QUICK | {"dropout": [0.3, 0.3 + 1e-7], "seeds": [1]})
     torch.testing.assert_close(drops.embeddings[:, 0], drops.embeddings[:, 1], rtol=1e-3, atol=1e-3)  # the same masks
 
 
@@ -180,7 +180,7 @@ def test_neither_chunks_nor_workers_change_a_bit(core, width, monkeypatch):
 def chunk_sizes(monkeypatch, **asked):
     sizes, chunks = [], ensemble._chunks
     monkeypatch.setattr(ensemble, "_chunks", lambda *a: (chunks(*a), sizes.extend(map(len, chunks(*a))))[0])
-    gm.train_ensemble(graph=gm.cycle(6), width=8, steps=1, seeds=range(12), snapshots=(), **asked)
+    gm.train_ensemble(gm.cycle(6), width=8, steps=1, seeds=range(12), snapshots=(), **asked)
     return sizes
 
 
@@ -211,7 +211,7 @@ TABLES = list(itertools.product(CORES, (True, False), (True, False)))
 @pytest.mark.parametrize("core, tied, frozen", [case for case in TABLES if (case[0], case[2]) != ("identity", True)])
 def test_a_members_model_reproduces_its_scores(core, tied, frozen):
     g = gm.grid(3, 3)
-    runs = gm.train_ensemble(core=core, graph=g, tied=tied, frozen=frozen, dropout=0.2, **QUICK)
+    runs = gm.train_ensemble(g, core=core, tied=tied, frozen=frozen, dropout=0.2, **QUICK)
     nodes = torch.arange(9)[:, None]
     tokens = torch.cat([torch.full_like(nodes, gm.Vocabulary(9).EDGE), nodes], 1) if CORES[core].sequential else nodes
     for b in (0, 1, -1):
@@ -226,7 +226,7 @@ def test_a_members_model_reproduces_its_scores(core, tied, frozen):
 @pytest.mark.parametrize("directions, self_edges", [("both", False), ("forward", False), ("backward", True)])
 def test_loss_and_recall_are_those_of_the_trained_facts(g, directions, self_edges):
     asked = dict(directions=directions, self_edges=self_edges)
-    runs = gm.train_ensemble(graph=g, **QUICK | {"steps": 5}, **asked)
+    runs = gm.train_ensemble(g, **QUICK | {"steps": 5}, **asked)
     _, u, v = gm.edge_examples(g, **asked).T
     for b in range(2):
         assert runs.loss[-1, b] == pytest.approx(F.cross_entropy(runs.scores()[b, u], v).item(), rel=FLOAT32)
@@ -263,10 +263,10 @@ def test_snapshots_are_states_of_one_run_and_the_last_is_always_kept():
 
 def test_training_touches_no_global_state_and_bf16_trains():
     before = torch.get_rng_state(), torch.get_default_dtype()
-    runs = gm.train_ensemble(core="transformer", graph=gm.cycle(5), precision="bf16", dropout=0.1, **QUICK)
+    runs = gm.train_ensemble(gm.cycle(5), core="transformer", precision="bf16", dropout=0.1, **QUICK)
     assert torch.equal(torch.get_rng_state(), before[0]) and torch.get_default_dtype() == before[1]
     assert runs.embeddings.dtype == torch.float32 and (runs.loss[-1] < runs.loss[0]).all()
-    exact = gm.train_ensemble(core="transformer", graph=gm.cycle(5), dropout=0.1, **QUICK)
+    exact = gm.train_ensemble(gm.cycle(5), core="transformer", dropout=0.1, **QUICK)
     assert 0 < (runs.loss - exact.loss).abs().max() < 0.05 * exact.loss[0].max()  # bfloat16 keeps 8 bits
 
 
@@ -274,12 +274,12 @@ def test_training_touches_no_global_state_and_bf16_trains():
     "value", [0.01, np.float64(0.01), np.float32(0.01), np.array(0.01), torch.tensor(0.01), [0.01]], ids=repr
 )
 def test_a_knob_may_be_any_kind_of_number(value):
-    runs = gm.train_ensemble(graph=gm.cycle(5), width=2, steps=1, seeds=[0], lr=value)
+    runs = gm.train_ensemble(gm.cycle(5), width=2, steps=1, seeds=[0], lr=value)
     assert runs.knobs["lr"].tolist() == pytest.approx([0.01], rel=1e-6)
 
 
 def test_a_diverged_member_has_no_recall_rather_than_chance():
-    runs = gm.train_ensemble(graph=gm.cycle(5), width=4, steps=5, seeds=[0], lr=[0.01, 1e30])
+    runs = gm.train_ensemble(gm.cycle(5), width=4, steps=5, seeds=[0], lr=[0.01, 1e30])
     assert runs.loss[-1].isnan().tolist() == [False, True]
     assert runs.edge_recall[-1].isnan().tolist() == [False, True]
 

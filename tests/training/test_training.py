@@ -13,7 +13,7 @@ import torch.nn.functional as F
 
 import geomem as gm
 from geomem.tasks import Rows
-from geomem.training import Run, Stage, checkpoints, evaluate, load_run, loop, train
+from geomem.training import Result, Stage, checkpoints, evaluate, load_result, loop, train
 
 FLOAT64 = 1e-9  # some tens of steps of AdamW; its division by the root of a tiny second moment amplifies rounding
 FLOAT32 = 1e-5  # the same in float32
@@ -38,7 +38,7 @@ def trained(task=None, recipe=STAGES, *, model=None, seed=3, device="cpu", **opt
 
 
 def parameters_of(thing):
-    return dict((thing.model if isinstance(thing, Run) else thing).named_parameters())
+    return dict((thing.model if isinstance(thing, Result) else thing).named_parameters())
 
 
 def assert_same(a, b):
@@ -455,7 +455,7 @@ def test_what_is_measured_joins_the_history_and_the_checkpoint(tmp_path):
     run = trained(measure=norm, snapshots=[0, 9, 20], checkpoint=tmp_path)
     assert len(seen) == 3 and [row["step"] for row in run.history] == [0, 9, 20]
     assert run.history[-1]["norm"] == float(run.model.embedding.detach().norm()) != run.history[0]["norm"]
-    assert load_run(tmp_path).history == run.history
+    assert load_result(tmp_path).history == run.history
 
 
 def test_nothing_in_the_loop_reads_a_number_back_from_the_device(monkeypatch):
@@ -485,7 +485,7 @@ def test_a_run_that_diverges_says_so_and_answers_nothing_right(tmp_path):
         assert row["edge_recall"] == 0
         assert all(row[split] == {"token_accuracy": [0, 0, 0], "answer_accuracy": 0} for split in run.task.splits)
     json.dumps(run.history, allow_nan=False)
-    assert load_run(tmp_path).history == run.history
+    assert load_result(tmp_path).history == run.history
 
 
 # --- files and kills
@@ -549,14 +549,14 @@ def test_a_saved_run_is_loaded_as_it_was(tmp_path):
     for number, (task, shape, recipe) in enumerate(RESUMED.values()):
         run = trained(task, recipe, model=model_of(task, **shape))
         run.save(tmp_path / str(number))
-        loaded = load_run(tmp_path / str(number))
+        loaded = load_result(tmp_path / str(number))
         assert_same(run, loaded)
         assert loaded.history == run.history and loaded.settings == json.loads(json.dumps(run.settings)) == run.settings
         assert loaded.task.settings == task.settings and torch.equal(loaded.token_accuracy, run.token_accuracy)
         assert evaluate(loaded.model, loaded.task) == evaluate(run.model, task)
     double = trained(model=model_of(gm.PathTask(STAR)).double())
     double.save(tmp_path / "double")
-    assert_same(double, load_run(tmp_path / "double"))
+    assert_same(double, load_result(tmp_path / "double"))
     with pytest.raises(ValueError, match="checkpoint must be of this run, but .* has no step to go on from"):
         trained(checkpoint=tmp_path / "double", model=model_of(gm.PathTask(STAR)).double())
 
@@ -567,14 +567,14 @@ def test_numbers_of_numpy_go_into_a_file(tmp_path):
     recipe = [Stage(np.int64(2), np.float32(0.01), edges=np.int64(4), paths=np.int32(2), path_weight=np.float32(0.5))]
     run = trained(task, recipe, model=model_of(task, seed=np.int64(4)), seed=np.int64(5), snapshots=np.array([1]))
     run.save(tmp_path)
-    assert load_run(tmp_path).settings == run.settings
+    assert load_result(tmp_path).settings == run.settings
 
 
 LONG = [Stage(15, 0.02, edges=10, warmup=3), Stage(30, 0.01, edges=12, paths=4, path_weight=0.3)]
 
 
 def be_killed(folder, how, count):
-    """Train with a checkpoint at every step; die as told, at the count-th chance. Runs in a process of its own."""
+    """Train with a checkpoint at every step; die as told, at the count-th chance. Ensemble in a process of its own."""
     replace, calls = os.replace, 0
 
     def dying(part, name):
@@ -615,14 +615,14 @@ def test_a_run_that_is_killed_again_and_again_ends_bitwise_where_it_would_have(t
         assert child.exitcode == (0 if how == "not at all" else -signal.SIGKILL), (number, how)
         child.close()
         if number:
-            load_run(tmp_path)
+            load_result(tmp_path)
         else:
             assert not (tmp_path / checkpoints.NAME).exists()
     whole = trained(recipe=LONG, checkpoint=tmp_path / "whole", snapshots=range(0, 45, 4))
     (found, info), (wanted, told) = checkpoints.read(tmp_path), checkpoints.read(tmp_path / "whole")
     assert found.keys() == wanted.keys() and all(torch.equal(found[name], wanted[name]) for name in wanted)
     assert without_seconds(info["history"]) == without_seconds(told["history"]) and info["settings"] == told["settings"]
-    assert_same(load_run(tmp_path), whole)
+    assert_same(load_result(tmp_path), whole)
 
 
 def test_a_checkpoint_of_another_run_is_refused_and_kept(tmp_path):
@@ -655,12 +655,12 @@ def test_a_damaged_checkpoint_is_refused_and_kept(tmp_path):
     whole = (tmp_path / checkpoints.NAME).read_bytes()
     for damage in (whole[: len(whole) // 2], b"", whole[:-4] + b"1234"):
         (tmp_path / checkpoints.NAME).write_bytes(damage)
-        for use in (lambda: trained(checkpoint=tmp_path), lambda: load_run(tmp_path)):
+        for use in (lambda: trained(checkpoint=tmp_path), lambda: load_result(tmp_path)):
             with pytest.raises(ValueError, match="run.safetensors is damaged"):
                 use()
         assert (tmp_path / checkpoints.NAME).read_bytes() == damage
     with pytest.raises(ValueError, match="folder must hold run.safetensors, got .*: there is none"):
-        load_run(tmp_path / "nowhere")
+        load_result(tmp_path / "nowhere")
 
 
 def test_wrong_arguments_are_refused_before_any_step(tmp_path):
