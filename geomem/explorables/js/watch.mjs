@@ -267,7 +267,7 @@ export function mount(place, model) {
   function show(k) {
     shown = Math.min(k, frames.length - 1);
     time.set(shown, frames.length - 1);
-    const f = frames[shown], text = told(f), percent = (share) => `${(100 * share).toFixed(0)} %`;
+    const f = frames[shown], text = told(f), percent = (share) => (Number.isFinite(share) ? `${(100 * share).toFixed(0)} %` : "none");
     const chosen = hot < 0 ? "" : ` Node ${graph.labels[hot]}: ${route().map((v) => graph.labels[v]).join(" – ")}.`;
     say(text + chosen, !running);
     map.describe(`Embedding of ${flow.n} nodes of the graph ${graph.name}. ${text} Arrow keys step through the nodes, with Shift they move one.`);
@@ -286,6 +286,7 @@ export function mount(place, model) {
   for (const [name, act] of Object.entries(follow)) model.on(`change:${name}`, act);
   restart();
   if (model.get("running") && !calm()) go(true);
-  place.explorable = { flow: () => flow, frames: () => frames, forward, seen, xy: () => xy };
+  const ahead = (count) => { if (forward(count)) show(frames.length - 1); };
+  place.explorable = { flow: () => flow, frames: () => frames, forward: ahead, seen, xy: () => xy };
   return () => { pause(); [map, energy, losses].forEach((part) => part.stop()); };
 }
