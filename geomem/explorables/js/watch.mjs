@@ -68,7 +68,7 @@ export function mount(place, model) {
   right.append(key);
   const losses = board(right, { label: "Loss", ratio: 0.42,
     draw: (context, width, height, ink) => drawCurves(context, width, height, { ink, cursor: frames[shown].step,
-      what: "loss, nats", over: "steps", high: Math.ceil(Math.max(...frames.map((f) => f.loss))),
+      what: `loss${flow.decay ? " without the decay's penalty" : ""}, nats`, over: "steps", high: Math.ceil(Math.max(...frames.map((f) => f.loss))),
       curves: [{ x: steps(), y: frames.map((f) => f.loss), color: ink }] }) });
 
   const steps = () => frames.map((f) => f.step);
