@@ -96,7 +96,7 @@ export function mount(place, model) {
   }
 
   function explain() {
-    const name = ({ value, vectors }) => `${(+value.toFixed(2) || 0).toFixed(2)}${vectors.length > 1 ? ` (${vectors.length} dims)` : ""}`;
+    const name = ({ value, vectors }) => `${signed(+value.toFixed(2) || 0)}${vectors.length > 1 ? ` (${vectors.length} dims)` : ""}`;
     const items = known.spaces.slice(0, SLOW).map((space, k) => ({ name: name(space), color: SERIES[k] }));
     const others = known.spaces.length - SLOW;
     if (others > 0) items.push({ name: `${others} others`, color: "currentColor", dash: true });
