@@ -1,6 +1,6 @@
 """How far a map reaches: first hops read off the embedding after edges alone, over the length of the arms.
 
-``--model node2vec --decay 3 --seed 10 --out FILE``; ``--term 1`` puts a Node2Vec term beside a Transformer's or Mamba's loss.
+``--model node2vec --lengths 8,10 --steps 2800 --decay 3 --seed 10 --out FILE``; ``--term 10`` adds a Node2Vec term.
 """
 
 import argparse
