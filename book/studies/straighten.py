@@ -1,4 +1,4 @@
-"""How long an arm takes to straighten: plain gradient steps with decay midway between its first two profiles, over its length.
+"""How long an arm takes to straighten over its length: plain gradient steps, decay midway between its first two profiles.
 
 ``--seed 10 --out FILE``
 """
