@@ -11,8 +11,9 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 import geomem as gm
-from geomem import cli, parameters, runs
-from geomem.parameters import Parameter
+from geomem import cli, runner
+from geomem.runner import parameters
+from geomem.runner.parameters import Parameter
 
 CASES = int(os.environ.get("FUZZ", "500"))
 FUZZ = settings(max_examples=CASES, deadline=None, database=None, derandomize="FUZZ" not in os.environ,
@@ -101,8 +102,10 @@ def test_parameters_of_a_run(texts):
         assert KNOWN[name].check(value) == value
         assert type(value) is not str or f"{name}={value}" in texts
     if found is not None:
-        job = runs.job({"command": ["x"]}, KNOWN, found, {"code": "", "versions": {"torch": ""}, "device": ""}, folder=".")
-        assert runs.RUN_ID.fullmatch(job["about"]["run"])
+        job = runner.job_of(
+            {"command": ["x"]}, KNOWN, found, {"code": "", "versions": {"torch": ""}, "device": ""}, folder="."
+        )
+        assert runner.job.RUN_ID.fullmatch(job["about"]["run"])
 
 
 @FUZZ

@@ -14,7 +14,8 @@ import tomllib
 import nbformat
 
 import geomem as gm
-from geomem import parameters, runs
+from geomem import runner
+from geomem.runner import parameters
 from tools import book
 
 VERDICTS = ("reproduced", "in part", "not reproduced", "not tested")
@@ -173,7 +174,7 @@ def atlas(root=book.ROOT):
         if strange := [name for name in entry["parameters"] if name not in known]:
             raise book.UserError(f"book/figures.toml names {strange[0]!r}, which is no parameter of {places[0].stem}.")
         here = [
-            f"[{runs.title(p)}]({p.name}): " + ", ".join(f"{{numref}}`{n}`" for n in entry["ours"] if home[n] == p)
+            f"[{runner.title(p)}]({p.name}): " + ", ".join(f"{{numref}}`{n}`" for n in entry["ours"] if home[n] == p)
             for p in places
         ]
         tested = f" ({', '.join(entry['claims'])})" if entry["claims"] else ""

@@ -10,7 +10,7 @@ import shutil
 import subprocess
 import sys
 
-from geomem import runs
+from geomem import runner
 from tools import book, notebooks
 
 BUILD = book.ROOT / "_build"
@@ -39,7 +39,7 @@ def render():
     done = subprocess.run(
         [*command, "--path-output", str(book.ROOT), "-W", "--keep-going", "--all"],
         cwd=book.ROOT,  # where the extension of tools/ is found
-        env=runs.environment(NO_COLOR="1"),
+        env=runner.environment(NO_COLOR="1"),
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
         text=True,

@@ -17,8 +17,8 @@ import numpy as np
 from matplotlib.colors import to_hex
 from PIL import Image
 
-from .. import figures
 from ..graphs import Graph
+from ..reporting import figures
 
 LARGEST = 150_000
 """Bytes of an island: what the page must load for it, its poster included."""
@@ -81,15 +81,15 @@ class Explorable(anywidget.AnyWidget):
         return data, metadata
 
 
-def graph_data(g: Graph) -> dict:
+def graph_data(graph: Graph) -> dict:
     """Return what the page needs of a graph: name, labels, edges, root, and the book's place and colour of each node."""
     return {
-        "name": g.name,
-        "labels": list(map(str, g.labels)),
-        "edges": g.edges.tolist(),
-        "root": g.root,
-        "places": np.round(figures.layout(g), 3).tolist(),
-        "colors": [to_hex(color) for color in figures.node_colors(g)],
+        "name": graph.name,
+        "labels": list(map(str, graph.labels)),
+        "edges": graph.edges.tolist(),
+        "root": graph.root,
+        "places": np.round(figures.layout(graph), 3).tolist(),
+        "colors": [to_hex(color) for color in figures.node_colors(graph)],
     }
 
 

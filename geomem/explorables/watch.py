@@ -3,9 +3,10 @@
 import torch
 import traitlets
 
-from .. import _checks, figures
-from ..dynamics import gradient_flow
+from .. import _checks
 from ..graphs import FAMILIES, Graph, named_graph
+from ..node2vec import gradient_flow
+from ..reporting import figures
 from .base import Explorable, encoded, graph_data
 
 GRAPHS = ("cycle", "path_star", "grid", "karate")
@@ -87,7 +88,7 @@ class Watch(Explorable):
 
     def poster(self, figure) -> None:
         """Draw the embedding at three steps."""
-        options = dict(lr=self.lr, init_std=self.init_std, dim=self.dim, seeds=[self.seed], self_edges=self.self_edges)
+        options = dict(lr=self.lr, init_std=self.init_std, width=self.dim, seeds=[self.seed], self_edges=self.self_edges)
         flow = gradient_flow(self._first, steps=1000, snapshots=[0, 100], **options)
         for ax, step, table in zip(figure.subplots(1, 3), flow.steps.tolist(), flow.embeddings[:, 0], strict=True):
             figures.embedding(table, self._first, ax)

@@ -138,6 +138,10 @@ class SequenceModel(nn.Module):
         drop = _Dropout(self.dropout, noise)
         return self.core(drop(x), drop, last)
 
+    def looked_up(self, tokens: Tensor, last: int = 1) -> Tensor:
+        """Return the embeddings of the ``last`` tokens, ``(batch, last, width)``: what an identity core hands on."""
+        return F.embedding(tokens[..., -last:], self.embedding)
+
     def draw_noise(self, tokens: Tensor, generator: torch.Generator) -> Tensor:
         """Draw the uniform numbers that one call's dropout thresholds, ``(sites, batch, length, width)``."""
         shape = (1 + self.core.dropout_sites, *tokens.shape, self.embedding.shape[-1])

@@ -5,7 +5,7 @@ import pytest
 
 import geomem as gm
 from geomem.explorables import Watch
-from tests.test_explorables import HOSTILE
+from tests.explorables.test_explorables import HOSTILE
 from tools import book
 
 TOLERANCE = 1e-6

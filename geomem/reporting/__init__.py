@@ -1,0 +1,19 @@
+"""Numbers with provenance: statistics, records and claims, studies, figures."""
+
+from .records import claim, load_records, record
+from .statistics import exceeds_null, mean_sd, spread, standard_error
+from .studies import Study, load_rows, load_study, steps_to
+
+__all__ = [
+    "exceeds_null",
+    "mean_sd",
+    "spread",
+    "standard_error",
+    "claim",
+    "load_records",
+    "record",
+    "Study",
+    "load_rows",
+    "load_study",
+    "steps_to",
+]

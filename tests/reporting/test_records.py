@@ -1,0 +1,151 @@
+"""Records and claims: what a chapter says, and that its numbers survive in the notebook."""
+
+import json
+import statistics
+
+import nbformat
+import pytest
+import torch
+from nbclient import NotebookClient
+
+import geomem as gm
+from geomem.reporting import records
+
+EXACT = 1e-12  # means and deviations of a handful of float64 numbers
+
+
+def test_record_says_mean_spread_and_n(capsys):
+    gm.record("recall", [0.5, 1.0, 0.75], template="Recall: {}.")
+    assert capsys.readouterr().out == "Recall: 0.75 ± 0.25 (n = 3).\n"
+
+
+def test_spread_is_the_sample_standard_deviation():
+    values = [0.1, 0.4, 0.35, 0.9]
+    mean, sd = records.mean_sd(torch.tensor(values, dtype=torch.float64))
+    assert abs(mean - statistics.mean(values)) < EXACT
+    assert abs(sd - statistics.stdev(values)) < EXACT
+
+
+def test_single_value_has_no_spread(capsys):
+    gm.record("bits", 65.4, template="Bits: {}.")
+    assert capsys.readouterr().out == "Bits: 65.4 (n = 1).\n"
+
+
+@pytest.mark.parametrize(
+    ("mean", "sd", "text"),
+    [
+        (0.98765, 0.0213, "0.988 ± 0.021 (n = 5)"),
+        (123.4, 17.0, "123 ± 17 (n = 5)"),
+        (0.5, 0.0000001, "0.5000 ± 0.0000 (n = 5)"),
+        (1.0, 0.0, "1 ± 0 (n = 5)"),
+    ],
+)
+def test_number_is_rounded_to_what_is_stable(mean, sd, text):
+    assert records.spread(mean, sd, 5) == text
+
+
+@pytest.mark.parametrize(
+    ("name", "values", "says", "word"),
+    [
+        ("Recall", [1.0], "{}", "name"),
+        ("a b", [1.0], "{}", "name"),
+        ("a", [], "{}", "values"),
+        ("a", [float("nan")], "{}", "values"),
+        ("a", [float("inf")], "{}", "values"),
+        ("a", [1.0], "no place", "template"),
+        ("a", [1.0], "{} and {}", "template"),
+    ],
+)
+def test_wrong_record_is_refused(name, values, says, word):
+    with pytest.raises(ValueError, match=word):
+        gm.record(name, values, template=says)
+
+
+@pytest.mark.parametrize(("holds", "text"), [(True, "is met"), (False, "is not met"), (None, "not tested")])
+def test_claim_is_one_line_without_digits_of_its_own(capsys, holds, text):
+    gm.claim("C7", part="expressible", holds=holds, evidence=["recall"])
+    said = capsys.readouterr().out
+    assert said.count("\n") == 1 and text in said
+    assert not any(letter.isdigit() for letter in said.removeprefix("C7"))
+
+
+def test_smoke_judges_nothing(capsys):
+    gm.claim("C7", holds=True, evidence=["recall"], profile="smoke")
+    assert "not judged (smoke)" in capsys.readouterr().out
+
+
+def test_profile_comes_from_the_environment_unless_it_is_given(capsys, monkeypatch):
+    monkeypatch.setenv("BOOK_PROFILE", "smoke")
+    gm.claim("C7", holds=True, evidence=["recall"])
+    gm.claim("C7", holds=True, evidence=["recall"], profile="laptop")
+    assert [line.split(": ")[1] for line in capsys.readouterr().out.splitlines()] == [
+        "not judged (smoke).",
+        "the criterion is met.",
+    ]
+
+
+def test_claim_takes_a_boolean_tensor(capsys):
+    gm.claim("C1", holds=torch.tensor(False), evidence=["recall"])
+    assert "not met" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    ("changed", "error", "word"),
+    [
+        ({"id": "seven"}, ValueError, "id"),
+        ({"holds": 1}, TypeError, "holds"),
+        ({"holds": "yes"}, TypeError, "holds"),
+        ({"evidence": []}, ValueError, "evidence"),
+        ({"evidence": "recall"}, ValueError, "evidence"),
+    ],
+)
+def test_wrong_claim_is_refused(changed, error, word):
+    claim = {"id": "C7", "holds": True, "evidence": ["recall"]} | changed
+    with pytest.raises(error, match=word):
+        gm.claim(claim.pop("id"), **claim)
+
+
+def test_numbers_survive_in_a_notebook_and_show_no_mime_type_of_their_own(tmp_path):
+    source = (
+        "import geomem as gm\n"
+        "gm.record('recall', [0.5, 1.0], template='Recall: {}.')\n"
+        "gm.claim('C7', holds=True, evidence=['recall'])\n"
+        "gm.claim('C1', holds=True, evidence=['recall'], profile='smoke')"
+    )
+    notebook = nbformat.v4.new_notebook(cells=[nbformat.v4.new_code_cell(source)])
+    NotebookClient(notebook, timeout=120).execute()
+    nbformat.write(notebook, tmp_path / "chapter.ipynb")
+    found = gm.load_records(tmp_path / "chapter.ipynb")
+    assert found["record"][0]["values"] == [0.5, 1.0]
+    assert found["record"][0]["n"] == 2
+    assert [claim["holds"] for claim in found["claim"]] == [True, None]
+    assert {mime for out in notebook.cells[0].outputs for mime in out.data} == {"text/plain", "text/markdown"}
+
+
+@pytest.mark.parametrize("text", [None, "", "[1]", json.dumps({"nbformat": 4})])
+def test_what_is_no_notebook_is_refused(tmp_path, text):
+    path = tmp_path / "x.ipynb"
+    if text is not None:
+        path.write_text(text)
+    with pytest.raises(ValueError, match="notebook"):
+        gm.load_records(path)
+
+
+def test_null_criterion_counts_standard_errors_of_the_difference():
+    null = [0.0, 1.0, 0.5, 0.5]
+    se = float(gm.standard_error(null, null))
+    assert abs(se - (2 * statistics.variance(null) / 4) ** 0.5) < EXACT
+    assert gm.exceeds_null([value + 3.01 * se for value in null], null)
+    assert not gm.exceeds_null([value + 2.99 * se for value in null], null)
+
+
+def test_standard_error_needs_two_samples():
+    with pytest.raises(ValueError, match="two samples"):
+        gm.standard_error([1.0], [1.0, 2.0])
+
+
+def test_rows_at_the_papers_size_are_what_lies_there(tmp_path):
+    assert gm.reporting.load_rows(tmp_path / "paper") == {} and isinstance(gm.reporting.load_rows(), dict)
+    (tmp_path / "paper").mkdir()
+    (tmp_path / "paper" / "first_5000_5_0.json").write_text('{"seconds": 3}')
+    assert gm.reporting.load_rows(tmp_path / "paper") == {"first_5000_5_0": {"seconds": 3}}
