@@ -5,7 +5,7 @@ READY := .venv/.ready
 ONE_THREAD := OMP_NUM_THREADS=1 PYTHONHASHSEED=0
 
 .DEFAULT_GOAL := help
-.PHONY: help setup book site serve test check browser fuzz refresh studies smoke clean
+.PHONY: help setup book site serve test check coverage lowest browser fuzz refresh studies smoke clean
 
 help: ## show this list
 	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-8s %s\n", $$1, $$2}' Makefile
@@ -34,6 +34,9 @@ check: $(READY) ## ruff and pytest, without the chapters' cells
 	@$(PY) -m ruff format --check .
 	@$(ONE_THREAD) $(PY) -m pytest -q -n 2
 
+lowest: ## the library's tests with the lowest versions of all it needs
+	@$(PYTHON) tools/lowest.py
+
 browser: $(READY) ## look at the built site in Chromium, where there is one
 	@$(ONE_THREAD) $(PY) -m pytest -q -rs tests/browser
 
@@ -45,6 +48,7 @@ refresh: $(READY) ## run the chapters in place and rewrite the pages that follow
 	@$(ONE_THREAD) $(PY) -m tools.logo
 	@$(PY) -m tools.chapters --in-place
 	@$(PY) -m tools.pages
+	@$(PY) -m tools.address
 
 studies: $(READY) ## make the committed studies (hours; goes on where it stopped)
 	@$(PY) -m tools.studies

@@ -10,7 +10,7 @@ from .memories import Memory, associative_memory, fiedler_memory, heat_kernel_me
 from .memories import cost_in_bits, cost_in_norm
 from .tasks import EdgeTask, InContextTask, PathTask, Vocabulary, edge_examples, in_context_examples
 from .models import SequenceModel
-from .node2vec import flow_matrix, gradient_flow
+from .node2vec import flow_matrix, gradient_flow, most_random_walk
 from .training import Stage, load_result, train, train_ensemble
 from .training import recipes
 from .reporting import claim, exceeds_null, load_records, load_study, record, standard_error
@@ -51,6 +51,7 @@ __all__ = [
     "SequenceModel",
     "flow_matrix",
     "gradient_flow",
+    "most_random_walk",
     "train_ensemble",
     "Stage",
     "load_result",

@@ -1,5 +1,6 @@
 """What every tool must agree on: the pages, the chapters, the one public address."""
 
+import re
 from pathlib import Path
 
 import yaml
@@ -9,6 +10,8 @@ from geomem.training import checkpoints
 
 ROOT = Path(__file__).resolve().parents[1]
 COLAB = "https://colab.research.google.com/github/"
+COLAB_TEXT = "[Open in Colab]"
+ADDRESS = re.compile(r"https://github\.com/[\w.-]+/[\w.-]+(?<!\.git)")
 PLACEHOLDER = "/OWNER/"
 NOT_YET = "geomem cannot be installed on Colab yet: its public address is not known."
 
@@ -46,13 +49,29 @@ def select(prefixes, root=ROOT):
 
 def address(root=ROOT):
     """Read the repository's public address."""
-    return yaml.safe_load((root / "_config.yml").read_text(encoding="utf8"))["repository"]["url"]
+    url = yaml.safe_load((root / "_config.yml").read_text(encoding="utf8"))["repository"]["url"]
+    if not ADDRESS.fullmatch(url):
+        raise UserError(f"The repository url in _config.yml must be https://github.com/OWNER/REPOSITORY, and is {url!r}.")
+    return url
+
+
+def is_public(url):
+    """Say whether an address leads anywhere; the placeholder does not."""
+    return PLACEHOLDER not in url
 
 
 def colab_link(chapter, url):
-    """Write the Markdown link that opens a chapter on Colab."""
+    """Write the Markdown link that opens a chapter on Colab; it leads nowhere while the address is the placeholder."""
     repository = url.removeprefix("https://github.com/")
-    return f"[Open in Colab]({COLAB}{repository}/blob/main/book/{chapter}.ipynb)"
+    return f"{COLAB_TEXT}({COLAB}{repository}/blob/main/book/{chapter}.ipynb)"
+
+
+def opening(text, chapter, url):
+    """Put the Colab link after a chapter's title and answer, or no link while the address is the placeholder."""
+    paragraphs = [paragraph for paragraph in text.split("\n\n") if not paragraph.startswith(COLAB_TEXT)]
+    if is_public(url):
+        paragraphs.insert(2, colab_link(chapter, url))
+    return "\n\n".join(paragraphs)
 
 
 def setup_cell(url):
@@ -60,7 +79,7 @@ def setup_cell(url):
     install = (
         f'%pip install -q "geomem @ git+{url}" anywidget\n    from geomem import runner\n\n    print(runner.says_device())'
     )
-    action = f'raise SystemExit("{NOT_YET}")' if PLACEHOLDER in url else install
+    action = install if is_public(url) else f'raise SystemExit("{NOT_YET}")'
     return f'import sys\n\nif "google.colab" in sys.modules:\n    {action}'
 
 

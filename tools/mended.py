@@ -3,6 +3,8 @@
 ``_config.yml`` names it; the site is always built from the repository's root, where ``tools`` is found.
 """
 
+from tools import book
+
 # docutils writes the first two; ARIA deprecated the one, and its list may hold no link to an entry's own page.
 ROLES = (' role="doc-biblioentry"', ""), ('<div role="list" class="citation-list">', '<div class="citation-list">')
 
@@ -18,8 +20,15 @@ def titled(app, config):
     config.html_theme_options.setdefault("logo", {})["text"] = config.html_title
 
 
+def linked(app, config):
+    """Show the button that leads to the repository as soon as the repository has an address."""
+    options = config.html_theme_options
+    options["use_repository_button"] = book.is_public(options["repository_url"])
+
+
 def setup(app):
     app.connect("config-inited", titled)
+    app.connect("config-inited", linked)
     app.connect("html-page-context", mend)
     app.add_js_file("scroll.js", loading_method="defer")
     return {"parallel_read_safe": True, "parallel_write_safe": True}

@@ -5,16 +5,29 @@
 
 import argparse
 import functools
+import html
 import http.server
 import shutil
 import subprocess
 import sys
+from pathlib import Path
+
+import yaml
 
 from geomem import runner
 from tools import book, notebooks
 
 BUILD = book.ROOT / "_build"
 SOURCE, SITE, RUNS = BUILD / "source", BUILD / "html", BUILD / "runs"
+FRONT = """<!DOCTYPE html>
+<html lang="en">
+<meta charset="utf-8">
+<title>{title}</title>
+<link rel="icon" href="_static/{icon}">
+<meta http-equiv="refresh" content="0; url={first}">
+<p><a href="{first}">{title}</a></p>
+</html>
+"""
 IGNORE = shutil.ignore_patterns(".ipynb_checkpoints", "__pycache__", "*.part")
 
 
@@ -51,6 +64,17 @@ def render():
         raise book.UserError("The site was not built (_build/site.log has the details).")
 
 
+def front(site=SITE, root=book.ROOT):
+    """Write the page at the site's address, which leads to the book's first page.
+
+    jupyter-book's own has no icon: every browser then asks for favicon.ico, which is not there.
+    """
+    config = yaml.safe_load((root / "_config.yml").read_text(encoding="utf8"))
+    first = book.pages(root)[0].relative_to(root).with_suffix(".html")
+    values = {"title": config["title"], "icon": Path(config["html"]["favicon"]).name, "first": first}
+    book.write_whole(site / "index.html", FRONT.format_map({name: html.escape(str(v)) for name, v in values.items()}))
+
+
 def missing(site=SITE, root=book.ROOT):
     """List the pages of the table of contents that a site lacks or holds empty, or where a table is still its source."""
     wanted = [page.relative_to(root).with_suffix(".html") for page in book.pages(root)]
@@ -65,6 +89,7 @@ def _has_content(path, sign):
 def build(executed):
     stage(executed)
     render()
+    front()
     if absent := missing():
         raise book.UserError(f"The site lacks {', '.join(map(str, absent))}.")
     print(f"The book: {(SITE / 'index.html').as_uri()}")

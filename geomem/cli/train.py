@@ -22,7 +22,7 @@ BY_TARGET = {"first": "edges_then_first", "full": "edges_then_paths"}
 MODELS = [name for name, core in CORES.items() if core.sequential]
 FACTS_ALONE = {"node2vec": "identity"}
 """Models that read one token, by the name of their core: they learn the facts of a graph, and no path."""
-MANY_NODES = 5_000
+MANY_NODES = 10_000
 """From more nodes on, a step on a path-star draws arms, unless told otherwise."""
 LEAVES = 1_000
 """Leaves whose nearest first hop is sought, at most."""

@@ -1,6 +1,7 @@
 """One-layer Node2Vec, exactly: its gradient flow, and where the flow ends."""
 
 from .blockwise import blockwise_flow
+from .dual import Rest, most_random_walk
 from .flow import Flow, flow_matrix, gradient_flow
 from .rest import CycleFixedPoint, FlowSpectrum, cycle_fixed_point, entropy_floor, flow_spectrum, stationarity
 
@@ -14,5 +15,7 @@ __all__ = [
     "entropy_floor",
     "flow_spectrum",
     "stationarity",
+    "Rest",
     "blockwise_flow",
+    "most_random_walk",
 ]

@@ -58,7 +58,7 @@ def claim(
     """Show a verdict in one line without digits of its own, and keep it in the output's metadata.
 
     Args:
-        id: "C1" to "C18", as in ``book/claims.toml``.
+        id: "C1" to "C18", a claim of the paper, or "O1" and so on, one of ours, as in ``book/claims.toml``.
         holds: Whether the criterion is met; None if its control failed or it was not run: not tested.
         evidence: Names of records of the same chapter, at least one.
         part: Which part of the claim, where it has several.
@@ -75,8 +75,8 @@ def claim(
         >>> claim("C10", holds=True, evidence=["fiedler_energy_cycle"])
         C10: the criterion is met.
     """
-    if not re.fullmatch(r"C\d{1,2}", str(id)):
-        raise ValueError(f"id must be C and a number, got {id!r}. See book/claims.toml.")
+    if not re.fullmatch(r"[CO]\d{1,2}", str(id)):
+        raise ValueError(f"id must be C or O and a number, got {id!r}. See book/claims.toml.")
     if isinstance(holds, Tensor):
         holds = holds.item()
     if holds is not None and not isinstance(holds, bool):

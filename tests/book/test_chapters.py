@@ -51,8 +51,8 @@ def opening(chapter):
         yield "has no title of its own line"
     if len(paragraphs) < 2 or len(re.findall(r"[.!?](?:\s|$)", paragraphs[1])) != 1:
         yield "does not answer in one sentence, right under the title"
-    if book.colab_link(chapter.name, URL) not in chapter.nb.cells[0].source:
-        yield f"lacks {book.colab_link(chapter.name, URL)}"
+    if book.opening(chapter.nb.cells[0].source, chapter.name, URL) != chapter.nb.cells[0].source:
+        yield "has no right link to Colab: run `.venv/bin/python -m tools.address`"
     if "Time and needs" not in chapter.nb.cells[0].source:
         yield "does not say 'Time and needs'"
     first = chapter.code[:4]
@@ -257,10 +257,9 @@ def code(source, *marks, images=0, **metadata):
 def good():
     """Write the shortest chapter that keeps every rule."""
     text = nbformat.v4.new_markdown_cell
-    link = book.colab_link("09_good", URL)
     figure = {"figure": {"name": "fig-x", "caption": "A line."}, "image": {"alt": "A line that rises to one"}}
     cells = [
-        text(f"# Good\n\nYes, it is.\n\n{link}\n\n**Time and needs:** a second. See {{numref}}`fig-x`."),
+        text(book.opening("# Good\n\nYes, it is.\n\n**Time and needs:** a second. See {numref}`fig-x`.", "09_good", URL)),
         code(book.setup_cell(URL), "remove-cell"),
         code("import os"),
         code('profile: str = ""  # smoke, laptop or paper\nlr: float = 1  # step', "parameters"),
@@ -300,7 +299,7 @@ def set_figure(change):
 BREAKS = [
     (opening, replace("# Good", "Good")),
     (opening, replace("Yes, it is.", "Yes. It is.")),
-    (opening, replace("blob/main", "blob/master")),
+    (opening, replace("Yes, it is.", f"Yes, it is.\n\n{book.colab_link('09_other', URL)}")),
     (opening, replace("Time and needs", "Needs")),
     (opening, replace("sys.modules", "sys.path")),
     (opening, untag("remove-cell")),

@@ -3,7 +3,6 @@
 import importlib.metadata
 import json
 import os
-import re
 import shutil
 import subprocess
 import sys
@@ -11,6 +10,8 @@ import tomllib
 from pathlib import Path
 
 import pytest
+from packaging.requirements import Requirement
+from packaging.utils import canonicalize_name
 
 from tools import book
 
@@ -26,18 +27,20 @@ STUB = "import sys, types; sys.modules['google.colab'] = types.ModuleType('googl
 
 
 def needed(names):
-    """Return the installed distributions that the named ones need, themselves included."""
-    found, queue = {}, list(names)
+    """Return the installed distributions that the named ones need, themselves and the extras that are asked for included."""
+    found, seen, queue = {}, set(), [Requirement(name) for name in names]
     while queue:
-        name = re.sub(r"[-_.]+", "-", queue.pop()).lower()
-        if name in found:
+        wanted = queue.pop()
+        name, extras = canonicalize_name(wanted.name), frozenset(wanted.extras)
+        if (name, extras) in seen:
             continue
+        seen.add((name, extras))
         try:
             found[name] = importlib.metadata.distribution(name)
         except importlib.metadata.PackageNotFoundError:
             continue
-        plain = [text for text in found[name].requires or () if "extra ==" not in text]
-        queue += [re.match(r"[\w.-]+", text)[0] for text in plain]
+        asked = [Requirement(text) for text in found[name].requires or ()]
+        queue += [r for r in asked if r.marker is None or any(r.marker.evaluate({"extra": e}) for e in ("", *extras))]
     return found
 
 
@@ -70,20 +73,25 @@ def wheel(tmp_path_factory):
     return built
 
 
-@pytest.fixture(scope="module")
-def colab(tmp_path_factory):
-    """Make a clean environment that has what Colab has, and no geomem."""
-    venv = tmp_path_factory.mktemp("colab") / "venv"
+def bare(venv, names):
+    """Make a clean environment that has the named distributions and what they need, and no geomem; return it."""
     made = subprocess.run([sys.executable, "-m", "venv", "--without-pip", venv], capture_output=True, text=True)
     if made.returncode:
         pytest.skip(f"no virtual environment can be made here: {made.stderr.strip()[-200:]}")
     (site,) = venv.glob("lib/python*/site-packages")
-    link(needed(PRESENT), site)
-    (site / "colab.pth").write_text(STUB)
+    link(needed(names), site)
     spec = {"argv": [str(venv / "bin" / "python"), "-m", "ipykernel_launcher", "-f", "{connection_file}"],
             "display_name": "Python 3", "language": "python"}  # fmt: skip
     (venv / "share" / "jupyter" / "kernels" / "python3").mkdir(parents=True)
     (venv / "share" / "jupyter" / "kernels" / "python3" / "kernel.json").write_text(json.dumps(spec))
+    return venv, site
+
+
+@pytest.fixture(scope="module")
+def colab(tmp_path_factory):
+    """Make a clean environment that has what Colab has."""
+    venv, site = bare(tmp_path_factory.mktemp("colab") / "venv", PRESENT)
+    (site / "colab.pth").write_text(STUB)
     return venv
 
 
@@ -134,6 +142,25 @@ def test_what_a_sweep_needs_is_an_extra_and_pinned():
     project = tomllib.loads((book.ROOT / "pyproject.toml").read_text())["project"]
     pins = {line.partition("==")[0] for line in (book.ROOT / "requirements.txt").read_text().splitlines()}
     extra = {line.partition(">=")[0] for line in project["optional-dependencies"]["sweep"]}
-    assert extra == {"dask", "distributed", "pandas", "papermill", "ipykernel", "nbconvert", "psutil", "PyYAML"}
+    runner = {"papermill", "ipykernel", "ipywidgets", "anywidget", "nbconvert", "psutil", "PyYAML"}
+    assert extra == {"dask", "distributed", "pandas"} | runner
     assert extra | {"dask-jobqueue"} <= pins
     assert not extra & {line.partition(">=")[0] for line in project["dependencies"]}
+
+
+def test_the_extra_for_sweeps_is_enough_to_run_a_chapter_with_explorables_and_to_make_its_page(wheel, tmp_path):
+    project = tomllib.loads((book.ROOT / "pyproject.toml").read_text())["project"]
+    wanted = project["dependencies"] + project["optional-dependencies"]["sweep"]
+    venv, site = bare(tmp_path / "venv", wanted)
+    words = ["-m", "pip", "install", "-q", "--no-deps", "--no-index", "--target", site, wheel]
+    subprocess.run([sys.executable, *words], check=True, capture_output=True)
+    (venv / "share" / "jupyter" / "nbconvert").symlink_to(Path(sys.prefix) / "share" / "jupyter" / "nbconvert")
+    chapter = shutil.copy(book.ROOT / "book" / "09_knobs.ipynb", tmp_path)
+    clean = {name: value for name, value in os.environ.items() if name not in ("PYTHONPATH", "MPLBACKEND", "BOOK_PROFILE")}
+    call = "import sys; from geomem.cli import main; sys.exit(main(sys.argv[1:]))"
+    env = clean | {"JUPYTER_PREFER_ENV_PATH": "1", "OMP_NUM_THREADS": "1"}
+    words = [chapter, "--profile", "smoke", "--out", tmp_path / "runs"]
+    python(venv, "-c", call, "run", *words, env=env, cwd=tmp_path)
+    python(venv, "-c", "import distributed, geomem; assert not geomem.load_sweep('runs').empty", env=env, cwd=tmp_path)
+    (page,) = (tmp_path / "runs").glob("*/*.html")
+    assert "data-explorable" in page.read_text(encoding="utf8")

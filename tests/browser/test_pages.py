@@ -66,6 +66,11 @@ def test_page_asks_no_other_host_complains_of_nothing_and_is_accessible(visit, n
 
 
 @pytest.mark.parametrize("name", PAGES)
+def test_no_link_leads_to_the_placeholder_of_our_address(visit, name):
+    assert visit(name, javascript=False).locator(f"[href*='{book.PLACEHOLDER}']").count() == 0
+
+
+@pytest.mark.parametrize("name", PAGES)
 def test_page_is_readable_in_the_dark(visit, name):
     page = visit(name, theme="dark")
     assert page.get_attribute("html", "data-theme") == "dark"
@@ -101,6 +106,14 @@ def test_the_address_of_the_book_leads_to_its_first_page(visit, site):
     assert page.outside == [] and page.errors == []
 
 
+@pytest.mark.parametrize("name", ["index.html", *PAGES])
+def test_page_has_an_icon_so_that_no_browser_asks_for_another(visit, site, name):
+    page = visit("about:blank")
+    page.goto(f"{site}/{name}", wait_until="commit")
+    icon = page.locator("link[rel~=icon]").first.evaluate("link => link.href")
+    assert page.request.get(icon).ok
+
+
 def test_contrast_is_measured(visit):
     page = visit("data:text/html,<body style='background:black'><p style='color:white'>a</p><i style='color:black'>b</i>")
     assert contrast(page, "p") == pytest.approx(21) and contrast(page, "i") == pytest.approx(1)
@@ -133,8 +146,11 @@ def test_print_leaves_out_what_paper_cannot_use(visit, name):
 
 
 @pytest.mark.parametrize("name", CHAPTERS)
-def test_chapter_opens_on_colab_by_a_link_of_text(visit, name):
+def test_chapter_opens_on_colab_by_a_link_of_text_once_there_is_an_address(visit, name):
     link = visit(name).get_by_role("link", name="Open in Colab", exact=True)
+    if not book.is_public(book.address()):
+        assert link.count() == 0
+        return
     assert link.count() == 1 and link.locator("img").count() == 0
     stem = name.removesuffix(".html")
     assert (

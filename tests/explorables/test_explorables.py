@@ -40,19 +40,25 @@ def test_an_island_is_data_and_a_poster_and_nothing_that_runs():
 
 
 def test_the_page_starts_where_gradient_flow_does():
-    values = values_of(Watch("path_star", dim=20, seed=3, init_std=0.5).island())
+    values = values_of(Watch("path_star", width=20, seed=3, init_std=0.5).island())
     start = values["data"]["start"]
     noise = np.frombuffer(base64.b64decode(start["noise"]), "<f8").reshape(-1, 20)
     flow = gm.gradient_flow(gm.named_graph("path_star"), width=20, seeds=[3], init_std=0.5, steps=0)
     assert np.allclose(noise * values["init_std"], flow.embeddings[0, 0], rtol=0, atol=1e-12)
-    assert (start["graph"], start["dim"], start["seed"]) == (values["graph"], values["dim"], values["seed"])
+    assert (start["graph"], start["width"], start["seed"]) == (values["graph"], values["width"], values["seed"])
 
 
 def test_the_page_gets_the_graphs_of_the_book_and_the_first_one_once():
     graphs = values_of(Watch("grid").island())["data"]["graphs"]
-    assert [graph["name"] for graph in graphs] == ["grid(4, 4)", "cycle(15)", "path-star(4, 5)", "karate club"]
-    for graph, name in zip(graphs, ["grid", "cycle", "path_star", "karate"], strict=True):
-        g = gm.named_graph(name)
+    assert [graph["name"] for graph in graphs] == [
+        "grid(4, 4)",
+        "cycle(15)",
+        "path-star(4, 5)",
+        "path-star(3, 9)",
+        "karate club",
+    ]
+    ours = [gm.named_graph(name) for name in ("grid", "cycle", "path_star", "karate")]
+    for graph, g in zip(graphs, [*ours[:3], gm.path_star(3, 9), ours[3]], strict=True):
         assert graph["edges"] == g.edges.tolist() and len(graph["labels"]) == g.n_nodes
         assert np.allclose(graph["places"], figures.layout(g), atol=1e-3)
         assert all(re.fullmatch("#[0-9a-f]{6}", color) for color in graph["colors"])
@@ -76,8 +82,8 @@ def test_a_notebook_keeps_the_island_and_colab_shows_the_widget(monkeypatch):
 def test_what_the_reader_changes_comes_back():
     watch, seen = Watch("cycle"), []
     watch.observe(lambda change: seen.append((change.name, change.new)), names=["lr", "graph", "step"])
-    watch.set_state({"lr": 0.2, "graph": "karate", "step": 70})  # as a message from the page does
-    assert (watch.lr, watch.graph, watch.step) == (0.2, "karate", 70) and len(seen) == 3
+    watch.set_state({"lr": 0.2, "graph": "karate club", "step": 70})  # as a message from the page does
+    assert (watch.lr, watch.graph, watch.step) == (0.2, "karate club", 70) and len(seen) == 3
     assert set(watch.values()) == {"kind", "data", *watch.traits(reader=True)}
 
 
@@ -86,17 +92,57 @@ def test_what_the_reader_changes_comes_back():
     [
         (dict(graph="circle"), "graph must be one of .* got 'circle'"),
         (dict(lr=0), "lr must be finite and at least 0.001, got 0"),
+        (dict(lr=50.0), "lr must be at most 1 in the page, got 50. Use gradient_flow for more"),
+        (dict(decay=-0.1), "decay must be finite and at least 0, got -0.1"),
+        (dict(decay=3), "decay must be at most 2.4 in the page, got 3"),
+        (dict(init_std=3.1), "init_std must be at most 3 in the page, got 3.1"),
         (dict(init_std=-1.0), "init_std must be finite and at least 0.001, got -1.0"),
-        (dict(dim=1), "dim must be at least 2, got 1"),
-        (dict(dim=100), "dim must be at most 64 in the page, got 100. Use gradient_flow for more"),
+        (dict(width=1), "width must be at least 2, got 1"),
+        (dict(width=100), "width must be at most 64 in the page, got 100. Use gradient_flow for more"),
         (dict(seed=-1), "seed must be at least 0"),
         (dict(others=["karat"]), "others must be one of .* Did you mean 'karate'"),
-        (dict(graph=gm.cycle(300), others=()), "at most 60 nodes in the page, got Graph"),
+        (dict(graph=gm.cycle(300), others=()), "graph must have at most 60 nodes in the page, got Graph"),
+        (dict(others=["les_miserables"]), "others must have at most 60 nodes in the page, got Graph"),
     ],
 )
 def test_a_wrong_argument_is_told_in_one_sentence(arguments, says):
     with pytest.raises(ValueError, match=says):
         Watch(**arguments)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "says"),
+    [
+        (dict(graph=5), "graph must be a geomem.Graph, got int"),
+        (dict(others=[5]), "graph must be a geomem.Graph, got int"),
+        (dict(lr="0.1"), "lr must be a number, got '0.1'"),
+        (dict(width=8.0), "width must be an integer, got 8.0"),
+        (dict(running=1), "running must be True or False, got 1"),
+        (dict(more="no"), "more must be True or False, got 'no'"),
+    ],
+)
+def test_an_argument_of_another_kind_is_told_in_one_sentence(arguments, says):
+    with pytest.raises(TypeError, match=says):
+        Watch(**arguments)
+
+
+@pytest.mark.parametrize(
+    ("name", "value"), [("lr", 50.0), ("decay", 3.0), ("init_std", 0.0), ("width", 65), ("seed", -1), ("graph", "karate")]
+)
+def test_what_the_constructor_refuses_is_refused_afterwards_too(name, value):
+    watch = Watch("cycle")
+    before = getattr(watch, name)
+    with pytest.raises(ValueError, match=f"{name} must be"):
+        setattr(watch, name, value)
+    assert getattr(watch, name) == before
+    watch.graph = "your own edges"  # of which the page takes care
+
+
+def test_the_ends_of_the_ranges_are_inside_and_the_poster_decays():
+    Watch(lr=0.001, decay=2.4, init_std=3, width=64)
+    Watch(lr=1, decay=0, init_std=0.001, width=2)
+    assert Watch(decay=1.0)._image() != Watch()._image()
+    assert Watch(decay=1.0).alt.startswith("Node2Vec with decay 1 on cycle(15)")
 
 
 def test_an_island_that_is_too_large_says_so():

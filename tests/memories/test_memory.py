@@ -42,7 +42,7 @@ def test_associative_memory_with_an_orthonormal_basis_is_the_adjacency_matrix(g)
 def test_associative_memory_of_another_width_scores_phi_v_w_phi_u(g, width):
     stored = gm.associative_memory(g, width=width, seed=1)
     phi, logits = stored.embedding, stored.scores()
-    assert phi.shape == (g.n_nodes, dim)
+    assert phi.shape == (g.n_nodes, width)
     for u, v in itertools.product((0, 3, g.n_nodes - 1), repeat=2):
         score = sum((phi[v] @ phi[b]) * (phi[a] @ phi[u]) for a, b in g.directed_edges().tolist())
         assert abs(logits[u, v] - score) < EXACT
