@@ -1,11 +1,7 @@
 """The command ``geomem train``: one model, one task, and what came out."""
 
 import argparse
-import importlib.metadata
 import json
-import platform
-import subprocess
-import sys
 from dataclasses import replace
 from pathlib import Path
 
@@ -17,14 +13,23 @@ from ..graphs import path_star, tree_star
 from ..measures import first_hop_accuracy, sampled
 from ..models import CORES, SequenceModel
 from ..runner.parameters import Parameter
-from ..tasks import InContextTask, PathTask
+from ..tasks import EdgeTask, InContextTask, PathTask
 from ..training import checkpoints, cost, recipes
-from ..training.loop import EVALUATIONS, PRECISIONS, Result, Stage, train
+from ..training.loop import EVALUATIONS, PRECISIONS, Stage, train
+from .report import result_of, summary
 
 BY_TARGET = {"first": "edges_then_first", "full": "edges_then_paths"}
 MODELS = [name for name, core in CORES.items() if core.sequential]
+FACTS_ALONE = {"node2vec": "identity"}
+"""Models that read one token, by the name of their core: they learn the facts of a graph, and no path."""
+MANY_NODES = 10_000
+"""From more nodes on, a step on a path-star draws arms, unless told otherwise."""
+LEAVES = 1_000
+"""Leaves whose nearest first hop is sought, at most."""
 _LAPTOP = dict(width=32, layers=2, heads=4, snapshots=EVALUATIONS, precision="auto", compile=False, geometry=False,
-               history=False, size=recipes.LAPTOP, checkpoint_seconds=180.0, steps=None)  # fmt: skip
+               history=False, size=recipes.LAPTOP, checkpoint_seconds=180.0, steps=None, arms=0)  # fmt: skip
+_MANY = _LAPTOP | dict(heads=1, snapshots=10, checkpoint_seconds=30.0, arms=recipes.ARMS)
+_MAP = dict(width=64, geometry=True)
 _PAPER = _LAPTOP | dict(width=384, layers=12, heads=8, snapshots=40, geometry=True, history=True, size=recipes.PAPER,
                         compile=None, checkpoint_seconds=60.0)  # fmt: skip
 PROFILES = {
@@ -57,11 +62,17 @@ def add_train(commands) -> dict[str, argparse.ArgumentParser]:
         p.add_argument("--path-weight", type=float, help="what the paths' loss counts, in place of the recipe's")
         p.add_argument("--steps-scale", type=float, default=1.0, help="multiplies steps and warm-up of every stage")
         p.add_argument("--lr", type=float, help="learning rate, in place of the recipe's")
+        p.add_argument("--decay", type=float, help="decoupled decay of the table alone, in place of the recipe's")
+        if make is path_star:
+            about = (
+                f"whole arms a step, their nodes the candidates; 0: all nodes [{recipes.ARMS} above {MANY_NODES:,} nodes]"
+            )
+            p.add_argument("--arms", type=int, help=about)
         about = "measure the embedding at each evaluation: first hops, and in paper and smoke a sample of 500 held-out arms"
         p.add_argument("--geometry", action="store_true", default=None, help=about)
         about = "laptop; paper: its model, on CUDA; smoke: the same way, four small steps a stage [%(default)s]"
         p.add_argument("--profile", choices=tuple(PROFILES), default="laptop", help=about)
-        _model_and_run(p)
+        _model_and_run(p, [*MODELS, *FACTS_ALONE])
     p = graphs.add_parser("in-context", help="a fresh graph in every prompt")
     p.set_defaults(run=_train, task=_prompt_task, recipe_of=_prompt_recipe, geometry=False, profile="laptop")
     _sizes(p)
@@ -69,7 +80,7 @@ def add_train(commands) -> dict[str, argparse.ArgumentParser]:
     p.add_argument("--teacherless", action="store_true", help="hide the answer's own tokens in the input")
     for name, value in (("--steps", 2000), ("--lr", 1e-3), ("--batch", 256), ("--warmup", 100)):
         p.add_argument(name, type=type(value), default=value, help="of the one stage [%(default)s]")
-    _model_and_run(p)
+    _model_and_run(p, MODELS)
     return graphs.choices
 
 
@@ -79,9 +90,10 @@ def _sizes(p) -> None:
     p.add_argument("--length", type=int, required=True, help="nodes of a path, the root included")
 
 
-def _model_and_run(p) -> None:
+def _model_and_run(p, models: list[str]) -> None:
     """Add what all tasks share: the model, the run, and what comes out."""
-    p.add_argument("--model", choices=MODELS, default="transformer", help="[%(default)s]")
+    about = "; node2vec learns the facts alone, and what is said of paths is not read" if "node2vec" in models else ""
+    p.add_argument("--model", choices=models, default="transformer", help=f"[%(default)s]{about}")
     for name in ("width", "layers", "heads"):
         p.add_argument(f"--{name}", type=int, help=f"of the model [{_LAPTOP[name]}, paper {_PAPER[name]}]")
     p.add_argument("--frozen", action="store_true", help="keep the embedding as drawn: an associative memory")
@@ -122,11 +134,11 @@ def _train(args) -> None:
     options |= {"checkpoint_seconds": args.checkpoint_seconds, "measure": measure, "snapshots": sorted(listed)}
     with tqdm(total=steps, unit="step", disable=None) as bar:  # None: only on a terminal
         run = train(model, task, recipe, on_step=lambda step, _: bar.update(step - bar.n), **options)
-    result = _result(run, recipe, args.history)
+    result = result_of(run, recipe, args.history)
     if args.profile != "laptop" and args.graph == "path-star":
         result["map"] = sampled.portrait(run.model.embedding, task)
     text = json.dumps(result, allow_nan=False)
-    print(text if args.json else _summary(run, run.history[-1]))
+    print(text if args.json else summary(run, run.history[-1]))
     if folder:
         run.save(folder)
     if out:
@@ -135,7 +147,11 @@ def _train(args) -> None:
 
 def _fill(args) -> None:
     """Give every option that was not given the value of its profile."""
-    for name, value in PROFILES[args.profile].items():
+    defaults = PROFILES[args.profile] | (_MAP if args.model in FACTS_ALONE else {})
+    star = args.profile == "laptop" and getattr(args, "make", None) is path_star and args.recipe in (None, "few_arms")
+    if star and (args.degree * (args.length - 1) >= MANY_NODES or args.arms) and args.arms != 0:
+        defaults = _MANY | (_MAP if args.model in FACTS_ALONE else {})
+    for name, value in defaults.items():
         if getattr(args, name, None) is None:
             setattr(args, name, value)
     if args.graphs:
@@ -147,7 +163,8 @@ def _fill(args) -> None:
 def _model(args, task) -> dict:
     """Return what the model is made with."""
     core_std = recipes.CORE_STD.get(args.model, 0.02) if args.core_std is None else args.core_std
-    return dict(core=args.model, width=args.width, layers=args.layers, heads=args.heads, frozen=args.frozen, seed=args.seed,
+    core = FACTS_ALONE.get(args.model, args.model)
+    return dict(core=core, width=args.width, layers=args.layers, heads=args.heads, frozen=args.frozen, seed=args.seed,
                 tied=not args.untied, init_std=args.init_std, core_std=core_std, context=max(32, task.context))  # fmt: skip
 
 
@@ -157,11 +174,18 @@ def _geometry(model: SequenceModel, task: PathTask, profile: str) -> dict:
     if profile != "laptop" and task.graph.name.startswith("path-star"):
         return {"geometry": sampled.geometry(E, task)}
     finite = bool(E.isfinite().all())
-    return {"first_hop_accuracy": float(first_hop_accuracy(E, task.graph, leaves=task.test_leaves)) if finite else None}
+    leaves = getattr(task, "test_leaves", task.graph.paths[:, -1])
+    few = leaves[torch.randperm(len(leaves), generator=torch.Generator().manual_seed(task.seed))[:LEAVES]]
+    sampled_leaves = {"first_hop_leaves": len(few)} if len(few) < len(leaves) else {}
+    leaves = few if sampled_leaves else leaves
+    value = float(first_hop_accuracy(E, task.graph, leaves=leaves)) if finite else None
+    return {"first_hop_accuracy": value} | sampled_leaves
 
 
-def _path_task(args) -> PathTask:
+def _path_task(args) -> PathTask | EdgeTask:
     sizes = {name: getattr(args, name) for name in ("degree", "length", "branching") if hasattr(args, name)}
+    if args.model in FACTS_ALONE:
+        return EdgeTask(args.make(**sizes), directions=args.directions, seed=args.seed)
     names = ("target", "reverse", "split", "directions", "pauses", "train_fraction", "seed")
     return PathTask(args.make(**sizes), **{name: getattr(args, name) for name in names})
 
@@ -169,10 +193,24 @@ def _path_task(args) -> PathTask:
 def _path_recipe(args, task: PathTask) -> list[Stage]:
     """Return the named recipe, or the target's, with what the options put in its place."""
     scale = _checks.real("steps_scale", args.steps_scale, above=0)
-    given = {name: getattr(args, name) for name in ("lr", "path_weight") if getattr(args, name) is not None}
-    stages = recipes.RECIPES[args.recipe or BY_TARGET[args.target]](task, args.size)
+    given = {name: getattr(args, name) for name in ("lr", "path_weight", "decay") if getattr(args, name) is not None}
+    stages = _stages(args, task)
     stages = [replace(s, steps=args.steps, warmup=1) for s in stages] if args.steps else stages
     return [replace(s, steps=max(1, round(scale * s.steps)), warmup=round(scale * s.warmup), **given) for s in stages]
+
+
+def _stages(args, task) -> list[Stage]:
+    """Return the stages of the named recipe, or of the one for the model, the size and the target."""
+    _checks.integer("arms", args.arms, least=0)
+    if args.arms and args.recipe not in (None, "few_arms"):
+        raise ValueError(f"arms must be 0 for the recipe {args.recipe}, got {args.arms}. Leave the recipe out.")
+    if args.model in FACTS_ALONE and args.recipe not in (None, "edges_only"):
+        raise ValueError(f"recipe must be left out for {args.model}, got {args.recipe!r}: it learns the facts alone.")
+    if args.model in FACTS_ALONE:
+        return recipes.node2vec_by_arms(task, arms=args.arms) if args.arms else recipes.edges_only(task, args.size)
+    if args.arms or args.recipe == "few_arms":
+        return recipes.few_arms(task, args.size, arms=args.arms or None)
+    return recipes.RECIPES[args.recipe or BY_TARGET[args.target]](task, args.size)
 
 
 def _prompt_task(args) -> InContextTask:
@@ -181,56 +219,6 @@ def _prompt_task(args) -> InContextTask:
 
 def _prompt_recipe(args, task: InContextTask) -> list[Stage]:
     return [Stage(args.steps, args.lr, edges=0, paths=args.batch, warmup=args.warmup)]
-
-
-def _result(run: Result, recipe: list[Stage], whole: bool) -> dict:
-    """Return the one JSON object: how it was made, what was measured last, what it cost, and with what."""
-    history, last, device = run.history, run.history[-1], run.settings["device"]
-    name = _checks.device_name(device)
-    result = {"settings": run.settings, "seconds": last["seconds"], **last["test"], "edge_recall": last.get("edge_recall")}
-    result |= {key: last[key] for key in ("first_hop_accuracy", "geometry") if key in last}
-    flops = [cost.step_cost(run.settings["model"], run.task, stage).flops for stage in recipe]
-    rate = cost.rate_of(cost.PEAKS, name)
-    speed = cost.speed_of(history, recipe, flops)
-    result |= {"flops_per_step": flops, "flops_per_second": speed, "peak_flops_per_second": rate}
-    result |= {"utilisation": None if rate is None or speed is None else speed / rate, "peak_memory": _peak_memory(device)}
-    result |= {"device": name, "commit": _commit()}
-    result["versions"] = {"python": platform.python_version(), "geomem": _version(), "torch": torch.__version__}
-    return result | {"history": history} if whole else result
-
-
-def _peak_memory(device: str) -> int | None:
-    """Return the most bytes held at once: of the CUDA device, or of this process."""
-    if device == "cuda":
-        return torch.cuda.max_memory_allocated()
-    if sys.platform != "linux":
-        return None
-    import resource  # not everywhere
-
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
-
-
-def _commit() -> str | None:
-    """Return the commit of the source, where it is a repository."""
-    try:
-        words = ["git", "-C", str(Path(__file__).parent), "rev-parse", "HEAD"]
-        return subprocess.run(words, capture_output=True, text=True, check=True).stdout.strip()
-    except (OSError, subprocess.CalledProcessError):
-        return None
-
-
-def _summary(run: Result, last: dict) -> str:
-    """Return the same in words."""
-    tokens = ", ".join(f"{100 * share:.1f}" for share in last["test"]["token_accuracy"])
-    lines = [f"{run.task!r}, {last['seconds']:.0f} s on {run.settings['device']}"]
-    lines += [f"held-out answers right: {100 * last['test']['answer_accuracy']:.1f} %; token by token: {tokens} %"]
-    lines += [f"chance of the first hop: {100 * run.task.chance:.2g} %"]
-    if "edge_recall" in last:
-        lines += [f"edges recalled: {100 * last['edge_recall']:.1f} %"]
-    nearest = (last.get("geometry") or last).get("first_hop_accuracy")
-    if nearest is not None:
-        lines += [f"held-out first hops nearest in the embedding: {100 * nearest:.1f} %"]
-    return "\n".join(lines)
 
 
 def _directions(text: str) -> str | float:
@@ -278,11 +266,3 @@ def _free_file(path: str) -> Path:
         raise ValueError(f"out must be a file, got the folder {str(path)!r}. Name a file in it.")
     checkpoints.folder_of(path.parent)
     return path
-
-
-def _version() -> str | None:
-    """Return geomem's version, if it was installed."""
-    try:
-        return importlib.metadata.version("geomem")
-    except importlib.metadata.PackageNotFoundError:
-        return None

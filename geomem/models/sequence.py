@@ -122,15 +122,22 @@ class SequenceModel(nn.Module):
         """
         return self.hidden(tokens, last, noise) @ self.unembedding.mT
 
-    def hidden(self, tokens: Tensor, last: int | None = None, noise: Tensor | None = None) -> Tensor:
-        """Return what the core hands to the unembedding at the ``last`` positions, ``(batch, last, width)``."""
+    def hidden(self, tokens: Tensor, last: int | None = None, noise: Tensor | None = None, table=None) -> Tensor:
+        """Return what the core hands to the unembedding at the ``last`` positions, ``(batch, last, width)``.
+
+        Args:
+            tokens: As in ``forward``.
+            last: As in ``forward``.
+            noise: As in ``forward``.
+            table: Rows that ``tokens`` number, in place of the embedding: a few borrowed ones, ``(k, width)``.
+        """
         length = tokens.shape[-1]
         if not length:
             raise ValueError("tokens must be at least 1 long, got 0: nothing comes before a first token.")
         last = length if last is None else last
         if not 1 <= last <= length:
             raise ValueError(f"last must lie in 1 to {length}, the length of tokens, got {last}.")
-        x = F.embedding(tokens, self.embedding)
+        x = F.embedding(tokens, self.embedding if table is None else table)
         if self.position is not None:
             if length > len(self.position):
                 raise ValueError(f"tokens must be at most {len(self.position)} long, got {length}. Raise context.")

@@ -10,7 +10,7 @@ from ..graphs import path_star
 from ..models import SequenceModel
 from ..models.mamba import EXPAND, STATE, TAPS
 from ..tasks import PathTask
-from .loop import Stage, train
+from .loop import EVALUATED, Stage, train
 
 PEAKS = {"H100": 989e12, "H200": 989e12, "A100": 312e12}
 """Dense bfloat16 operations a second that the makers state, by a part of the device's name."""
@@ -38,19 +38,21 @@ def parameters_of(settings: dict) -> tuple[int, int]:
     """Return how many parameters the core has, and how many the tables (embedding, unembedding, positions) have.
 
     Args:
-        settings: ``SequenceModel.settings``; the core is "transformer" or "mamba".
+        settings: ``SequenceModel.settings``; the core is "transformer", "mamba" or "identity".
 
     Source:
         Ours; a test counts those of the models.
     """
     w, layers = settings["width"], settings["layers"]
+    tables = settings["n_tokens"] * w * (1 if settings["tied"] else 2)
+    if settings["core"] == "identity":
+        return 0, tables
     if settings["core"] == "transformer":
         block = 4 * w * w + 4 * w + 8 * w * w + 5 * w + 4 * w  # attention, network, two norms
     else:
         inner, rank = EXPAND * w, math.ceil(w / 16)
         dense = w * 2 * inner + 2 * inner + inner * (rank + 2 * STATE) + rank + 2 * STATE + inner * w + w
         block = dense + rank * inner + inner + (TAPS + 1) * inner + STATE * inner + inner + 2 * w
-    tables = settings["n_tokens"] * w * (1 if settings["tied"] else 2)
     places = settings["context"] * w if settings["positions"] != "none" else 0
     return layers * block + 2 * w, tables + places
 
@@ -72,6 +74,8 @@ def forward_flops(settings: dict, rows: int, length: int, last: int) -> int:
         Standard; compared with torch's own counter in the tests.
     """
     w, layers, tokens = settings["width"], settings["layers"], rows * length
+    if settings["core"] == "identity":
+        return 0
     if settings["core"] == "mamba":
         inner, rank = EXPAND * w, math.ceil(w / 16)
         return layers * 2 * tokens * (w * 2 * inner + inner * (rank + 2 * STATE) + rank * inner + inner * w)
@@ -95,8 +99,8 @@ def step_cost(settings: dict, task, stage, *, chunk_bytes: int = 2**28, low: boo
 
     Args:
         settings: ``SequenceModel.settings``.
-        task: A ``PathTask`` or ``InContextTask``.
-        stage: A ``Stage``.
+        task: A ``PathTask``, ``EdgeTask`` or ``InContextTask``.
+        stage: A ``Stage``; one with arms costs what the small star of these arms does.
         chunk_bytes: Logits held at once.
         low: Whether the products take bfloat16.
 
@@ -111,19 +115,25 @@ def step_cost(settings: dict, task, stage, *, chunk_bytes: int = 2**28, low: boo
         101760
     """
     w, n_tokens = settings["width"], settings["n_tokens"]
-    batches = [(stage.edges, 2, 1), (stage.paths, task.context, task.n_targets)]
-    answers = sum(rows * last for rows, _, last in batches)
+    facts, paths = stage.edges, stage.paths
+    if stage.arms:  # on average over draws; a fact's question is asked once a node
+        share = stage.arms / len(task.graph.paths)
+        facts = 1 + stage.arms * (task.graph.paths.shape[1] - 1)
+        paths, n_tokens = min(paths, round(share * task.n_paths)), facts + n_tokens - task.graph.n_nodes
+    batches = [(facts, 2, 1), (paths, task.context, task.n_targets)]
+    answers = sum(rows * last for rows, _, last in batches) + facts * (stage.node2vec > 0)
     tokens = sum(rows * length for rows, length, _ in batches)
     core = sum(forward_flops(settings, *batch) for batch in batches)
     inside, tables = parameters_of(settings)
-    moving = inside + (0 if settings["frozen"] else tables)
+    trained = 0 if settings["frozen"] else tables
+    moving = inside + trained - (settings["n_tokens"] - n_tokens) * w * (trained > 0)  # of the table, the borrowed rows
     flops = 3 * core + (4 if settings["frozen"] else 6) * answers * n_tokens * w
     moved = 32 * moving + 20 * answers * n_tokens
     held = min(chunk_bytes, 4 * answers * n_tokens) * (3 if low else 2)
     kept = 64 * tokens * settings["layers"] * w
     if settings["core"] == "mamba":
         kept += 16 * tokens * settings["layers"] * EXPAND * w * STATE
-    return StepCost(flops, moved, 16 * moving + held + kept, inside + tables)
+    return StepCost(flops, moved, 16 * (inside + trained) + held + kept, inside + tables)
 
 
 def training_flops(settings: dict, task, recipe) -> int:
@@ -132,10 +142,11 @@ def training_flops(settings: dict, task, recipe) -> int:
 
 
 def evaluation_flops(settings: dict, task) -> int:
-    """Return the operations of one evaluation: a forward pass over every held path, with its logits."""
+    """Return the operations of one evaluation: a forward pass over the paths it reads, with their logits."""
     total = 0
-    for inputs, targets in task.held().values():
+    for name, (inputs, targets) in task.held().items():
         rows, last = targets.shape
+        rows = rows if name == "test" else min(rows, EVALUATED)
         total += (
             forward_flops(settings, rows, inputs.shape[1], last) + 2 * rows * last * settings["n_tokens"] * settings["width"]
         )

@@ -15,13 +15,16 @@ from .. import _checks
 from ..measures import edge_recall
 from ..models import SequenceModel
 from ..tasks import TASKS, PathTask, Rows
-from . import checkpoints
+from . import candidates, checkpoints
 from .ensemble import BETAS, EPS, SCHEDULES
+from .lazy import TABLES
 from .loss import cross_entropy
 
 PRECISIONS = ("auto", "float32", "bf16")
 EVALUATIONS = 20
 EVALUATION_BYTES = 2**26
+EVALUATED = 2_000
+"""Paths of the training and of the validation split that an evaluation reads at most; test paths are all read."""
 RECALL_NODES = 200
 
 
@@ -33,18 +36,27 @@ class Stage:
     each drawn without replacement until all were seen. A *Node2Vec term* may stand beside it: the cross-entropy of the same
     facts with scores ``E_u . E_v``, read from the model's own table without its core.
 
+    On a large path-star a step need not see all tokens. With ``arms``, it draws that many whole arms, each once before any
+    is drawn again: all their facts, and those of their paths that are trained, are its examples, and their nodes, the root
+    and the special tokens are the candidates of its softmax, in which the nodes of other drawn arms stand for those of all
+    arms that were not drawn. With all arms drawn this is the full softmax. A step costs as if the star had k arms, and
+    the table's optimiser makes up what rows have missed when they are drawn again.
+
     Args:
         steps: Optimiser steps, at least 1.
         lr: Learning rate at the start of the stage, > 0.
-        edges: Facts a step, at least 0.
-        paths: Path examples a step, at least 0.
+        edges: Facts a step, at least 0; with ``arms`` it is not read, and kept as 0.
+        paths: Path examples a step, at least 0; with ``arms`` at most so many.
         path_weight: What the paths' loss counts beside that of the edges, > 0.
         schedule: "cosine" decays the rate to a tenth within the stage; "constant".
         warmup: Steps over which the rate rises from 0, at least 0.
         decay: Decoupled decay of the table of embeddings alone (with a table of unembeddings, of both): a step first
             multiplies it by ``1 - rate * decay``. None gives the table the same ``weight_decay`` as all else.
         weight_decay: Decoupled decay of all other trained parameters, at least 0.
-        node2vec: Weight of the Node2Vec term, at least 0; it needs a tied model, and ``edges``.
+        node2vec: Weight of the Node2Vec term, at least 0; it needs a tied model, and ``edges`` or ``arms``.
+        arms: Arms of a path-star a step; 0 draws facts and paths, with all tokens as candidates.
+        table: The optimiser of the table with ``arms``: "adam" is AdamW, "rms" takes plain gradient steps, divided by one
+            running root mean square for the whole table; its rate is what an entry of a drawn row moves.
 
     Raises:
         TypeError: If an argument has the wrong type.
@@ -68,18 +80,25 @@ class Stage:
     decay: float | None = None
     weight_decay: float = 0.01
     node2vec: float = 0.0
+    arms: int = 0
+    table: str = "adam"
 
     def __post_init__(self):
-        for name, least in (("steps", 1), ("edges", 0), ("paths", 0), ("warmup", 0)):
+        for name, least in (("steps", 1), ("edges", 0), ("paths", 0), ("warmup", 0), ("arms", 0)):
             object.__setattr__(self, name, _checks.integer(name, getattr(self, name), least=least))
         rules = {"lr": {"above": 0}, "path_weight": {"above": 0}, "weight_decay": {"least": 0}, "node2vec": {"least": 0}}
         rules |= {} if self.decay is None else {"decay": {"least": 0}}
         for name, rule in rules.items():
             object.__setattr__(self, name, _checks.real(name, getattr(self, name), **rule))
         _checks.one_of("schedule", self.schedule, SCHEDULES)
-        if not self.edges and not self.paths:
+        _checks.one_of("table", self.table, TABLES)
+        if self.table != "adam" and not self.arms:
+            raise ValueError(f"table must be 'adam' in a stage without arms, got {self.table!r}. Set arms above 0.")
+        if self.arms:
+            object.__setattr__(self, "edges", 0)
+        elif not self.edges and not self.paths:
             raise ValueError("a stage must train on edges or paths, got neither. Set edges or paths above 0.")
-        if self.node2vec and not self.edges:
+        if self.node2vec and not self.edges and not self.arms:
             raise ValueError(f"node2vec must be 0 in a stage without edges, got {self.node2vec:g}: its term needs edges.")
 
     def rate(self, step: int) -> float:
@@ -188,7 +207,8 @@ def train(
             replays the core's kernels as CUDA graphs, which starts in seconds.
         checkpoint: A folder. What is found there is continued, to the same result as if nothing had happened.
         checkpoint_seconds: How often to write it, > 0.
-        on_step: Called with the steps done and the model, after each step.
+        on_step: Called with the steps done and the model, after each step; where stages draw arms, the model's table is
+            that of the last evaluation or checkpoint.
         measure: Called with the model at each evaluation; the numbers it returns join the row of ``Result.history``, and so
             the checkpoint.
 
@@ -217,7 +237,8 @@ def train(
     _checks.real("checkpoint_seconds", checkpoint_seconds, above=0)
     if not isinstance(compile, bool) and compile != "graphs":
         raise TypeError(f"compile must be True, False or 'graphs', got {compile!r}.")
-    state = _State(model.to(device), task, torch.Generator(device).manual_seed(settings["seed"]), settings)
+    candidates.check(model, task, recipe, compile)
+    state = _State(model.to(device), task, torch.Generator(device).manual_seed(settings["seed"]), settings, recipe)
     if path is not None and (path / checkpoints.NAME).exists():
         state.resume(path)
     hidden, graphs = model.hidden, bool(compile) and device.type == "cuda"
@@ -227,6 +248,7 @@ def train(
 
     def look(step: int, seconds: float) -> None:
         """Add what can be seen now to the history."""
+        state.sync()
         row = evaluate(model, task) | ({} if measure is None else measure(model))
         state.history.append(row | {"step": step, "seconds": round(seconds, 3)})
 
@@ -244,10 +266,13 @@ def train(
         with low:
             if graphs:
                 torch.compiler.cudagraph_mark_step_begin()  # the last step's results may be overwritten now
-            loss = _loss(hidden, model, state.facts.draw(stage.edges), state.paths.draw(stage.paths), stage, compile is True)
+            if state.arms is not None:
+                loss = state.arms.loss(stage)
+            else:
+                drawn = state.facts.draw(stage.edges), state.paths.draw(stage.paths)
+                loss = _loss(hidden, model, *drawn, stage, compile is True)
         loss.backward()
-        state.optimizer.step()
-        state.step += 1
+        state.update()
         due = path is not None and time.perf_counter() - saved > checkpoint_seconds
         if due or state.step in listed:
             state.seconds += _now(device) - tick
@@ -270,6 +295,8 @@ def train(
 def evaluate(model: SequenceModel, task) -> dict:
     """Return what ``Result.history`` holds of one moment, without step and seconds.
 
+    Of training and validation paths at most ``EVALUATED`` are read, drawn by the task's seed; ``n`` says so in the row.
+
     Args:
         model: The model, on any device.
         task: The task.
@@ -280,8 +307,13 @@ def evaluate(model: SequenceModel, task) -> dict:
     """
     rows = {"edge_recall": _recall(model, task)} if len(task.edges) else {}
     for name, (inputs, targets) in task.held().items():
+        sampled = name != "test" and len(inputs) > EVALUATED
+        if sampled:
+            order = torch.randperm(len(inputs), generator=torch.Generator().manual_seed(task.seed))[:EVALUATED]
+            inputs, targets = inputs[order], targets[order]
         hits = _hits(model, inputs, targets).double()
         rows[name] = {"token_accuracy": hits.mean(0).tolist(), "answer_accuracy": float(hits.all(1).double().mean())}
+        rows[name] |= {"n": len(inputs)} if sampled else {}
     return rows
 
 
@@ -373,21 +405,36 @@ def _now(device) -> float:
 class _State:
     """Everything that training changes, so that it can be put down and taken up again."""
 
-    def __init__(self, model, task, generator, settings):
+    def __init__(self, model, task, generator, settings, recipe):
         self.model, self.task, self.generator, self.settings = model, task, generator, settings
         device = model.embedding.device
         self.facts = Rows(task.edges[:, :-1].to(device), task.edges[:, -1:].to(device), generator)
         self.paths = task.source(generator)
-        self.moving = [p for p in model.parameters() if p.requires_grad]
+        self.arms = candidates.ArmSteps(model, task, recipe, generator) if recipe[0].arms else None
+        own = set() if self.arms is None else {id(model.embedding)}  # the arms have an optimiser of their own
+        self.moving = [p for p in model.parameters() if p.requires_grad and id(p) not in own]
         tables = {id(model.embedding), id(model.unembedding)}
         parts = {table: [p for p in self.moving if (id(p) in tables) == table] for table in (True, False)}
-        groups = [{"params": part, "table": table} for table, part in parts.items() if part]
+        groups = [{"params": part, "table": table} for table, part in parts.items() if part or not table]
         self.optimizer = torch.optim.AdamW(groups, betas=BETAS, eps=EPS, fused=True)
         self.step, self.seconds, self.history = 0, 0.0, []
 
+    def sync(self) -> None:
+        """Let the model hold what was trained."""
+        if self.arms is not None:
+            self.arms.sync()
+
+    def update(self) -> None:
+        """Take the step that the gradients ask for."""
+        self.optimizer.step()
+        if self.arms is not None:
+            self.arms.update()
+        self.step += 1
+
     def write(self, folder: Path) -> None:
         """Put everything down in one file."""
-        tensors = _kept(self.model, self.task)
+        self.sync()
+        tensors = _kept(self.model, self.task) | ({} if self.arms is None else self.arms.tensors())
         tensors |= {"generator": self.generator.get_state(), "facts": self.facts.order, "paths": self.paths.order}
         for k, p in enumerate(self.moving):
             tensors |= {f"adam.{k}.{name}": value for name, value in self.optimizer.state.get(p, {}).items()}
@@ -409,6 +456,8 @@ class _State:
             moments = _part(tensors, f"adam.{k}.")
             self.optimizer.state[p] = {name: value.to(device) for name, value in moments.items()}
         self.step, self.seconds, self.history = info["step"], info["seconds"], info["history"]
+        if self.arms is not None:
+            self.arms.restore(_part(tensors, "arms."), self.step)
 
 
 def _kept(model: SequenceModel, task) -> dict[str, Tensor]:

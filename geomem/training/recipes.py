@@ -3,9 +3,10 @@
 The numbers were swept on validation paths of graphs and seeds that no chapter reports: see ``benchmarks/README.md``.
 """
 
+import math
 from typing import NamedTuple
 
-from ..tasks import PathTask
+from ..tasks import EdgeTask, PathTask
 from .loop import Stage
 
 LR = 5e-3
@@ -16,6 +17,8 @@ LEAST_STEPS = 200
 CORE_STD = {"transformer": 0.02, "mamba": 0.1}
 """What the core's weights start at: from 0.02 Mamba learns the facts and writes the paths down instead."""
 PATH_WEIGHT = 0.1
+ARMS = 128
+"""Whole arms a step on a large path-star."""
 
 
 class Size(NamedTuple):
@@ -130,10 +133,59 @@ def mixed(task: PathTask, size: Size = LAPTOP, *, path_weight: float = 0.01) -> 
     return [_with_paths(task, size, 2 * facts.steps, path_weight, warmup=size.warmup)]
 
 
+def few_arms(task: PathTask, size: Size = LAPTOP, *, arms: int | None = None) -> list[Stage]:
+    """Return stages for a large path-star whose steps draw a few whole arms: the facts 20 times, then 25 times with paths.
+
+    Rows that are seldom drawn move further a draw, so the rate goes like the root of the share that a step draws; it ends
+    at a tenth.
+
+    Args:
+        task: A task on a path-star.
+        size: As in ``edges_only``; its paths are read.
+        arms: Arms a step, at least 2; by default 128, or all there are.
+
+    Source:
+        Ours.
+
+    Example:
+        >>> from geomem.graphs import path_star
+        >>> [stage.steps for stage in few_arms(PathTask(path_star(5000, 5), target="first"))]
+        [781, 977]
+    """
+    d = len(task.graph.paths)
+    arms = min(ARMS, d) if arms is None else arms
+    lr = min(LR, 3e-3 * math.sqrt(arms / ARMS * 5000 / d))
+    facts, paths = (math.ceil(passes * d / arms) for passes in (20, 25))
+    first = Stage(facts, lr, arms=arms, schedule="constant")
+    return [first, Stage(paths, lr, arms=arms, paths=min(size.paths, task.n_paths), path_weight=PATH_WEIGHT)]
+
+
+def node2vec_by_arms(task: EdgeTask, *, arms: int | None = None, passes: int = 64) -> list[Stage]:
+    """Return one stage for Node2Vec on a large path-star with long arms: plain steps, and a decay that keeps arms straight.
+
+    Args:
+        task: A task on a path-star.
+        arms: Arms a step, at least 2; by default 128, or all there are.
+        passes: How often an arm is drawn.
+
+    Source:
+        Ours; why decay extends the reach stands in chapter 12.
+
+    Example:
+        >>> from geomem.graphs import path_star
+        >>> node2vec_by_arms(EdgeTask(path_star(640, 3)))[0].decay
+        0.8
+    """
+    d = len(task.graph.paths)
+    arms = min(ARMS, d) if arms is None else arms
+    return [Stage(math.ceil(passes * d / arms), 0.1, arms=arms, table="rms", decay=4.0 * arms / d, warmup=49)]
+
+
 def _with_paths(task: PathTask, size: Size, steps: int, path_weight: float, *, schedule="constant", **other) -> Stage:
     """Return a stage with paths, in batches no larger than the data."""
     given = {"lr": size.lr, "edges": min(size.edges, len(task.edges))} | other
     return Stage(steps, paths=min(size.paths, task.n_paths), path_weight=path_weight, schedule=schedule, **given)
 
 
-RECIPES = {recipe.__name__: recipe for recipe in (edges_only, edges_then_first, edges_then_paths, two_phase, mixed)}
+_ALL = (edges_only, edges_then_first, edges_then_paths, two_phase, mixed, few_arms)
+RECIPES = {recipe.__name__: recipe for recipe in _ALL}

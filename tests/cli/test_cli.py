@@ -309,6 +309,11 @@ def test_a_run_that_diverges_still_gives_json(capsys):
         ([*STAR, "--checkpoint", ""], "folder must have a name, got ''"),
         ([*STAR, "--out", ""], "out must be a file, got the folder '.'"),
         ([*STAR, "--out", "/"], "out must be a file, got the folder '/'"),
+        ([*STAR, "--arms", "9"], "arms must lie in 2 to 8, all the star has, got 9"),
+        ([*STAR, "--arms", "-1"], "arms must be at least 0, got -1"),
+        ([*STAR, "--arms", "4", "--recipe", "mixed"], "arms must be 0 for the recipe mixed, got 4"),
+        ([*STAR, "--arms", "4", "--directions", "forward"], "arms must be 0 unless both directions"),
+        ([*STAR, "--decay", "-1"], "decay must be finite and at least 0"),
         ([*PROMPT, "--names", "3"], "names must be at least 5, got 3"),
         ([*PROMPT, "--target", "first"], "unrecognized arguments: --target first"),
         ([*PROMPT, "--batch", "0"], "a stage must train on edges or paths, got neither"),
@@ -377,3 +382,56 @@ def test_every_row_of_the_gpu_list_has_a_file_of_its_own():
     names = [words.split()[words.split().index("--out") + 1] for words in COMMANDS]
     folders = [words.split()[words.split().index("--checkpoint") + 1] for words in COMMANDS if "--checkpoint" in words]
     assert len(set(names)) == len(names) >= 9 and len(set(folders)) == len(folders)
+
+
+# --- large path-stars
+
+LARGE = "train path-star --degree 3400 --length 4 --target first --width 8 --layers 1 --device cpu --seed 100".split()
+LARGE += ["--steps-scale", "0.02"]
+
+
+def test_a_large_star_draws_arms_and_says_so_and_a_small_one_does_not(capsys):
+    result = told(capsys, *LARGE)
+    task = gm.PathTask(gm.path_star(3400, 4), target="first", seed=100)
+    stages = recipes.few_arms(task)
+    recipe = result["settings"]["recipe"]
+    assert [stage["arms"] for stage in recipe] == [128, 128] and [stage["lr"] for stage in recipe] == [s.lr for s in stages]
+    assert [stage["steps"] for stage in recipe] == [round(0.02 * s.steps) for s in stages]
+    assert result["settings"]["model"]["heads"] == 1 and len(result["settings"]["snapshots"]) == 10
+    cli.main(LARGE)
+    assert "a step drew 128 of 3,400 arms, whose nodes were its candidates" in capsys.readouterr().out
+    small = [word if word != "3400" else "3300" for word in LARGE]  # 9,901 nodes
+    assert all(
+        stage["arms"] == 0 for stage in told(capsys, *small, "--recipe", "mixed", "--heads", "1")["settings"]["recipe"]
+    )
+
+
+def test_arms_are_as_many_as_asked_at_any_size(capsys):
+    asked = [*STAR, "--target", "first"]
+    few, none = (told(capsys, *asked, "--arms", k)["settings"]["recipe"] for k in ("4", "0"))
+    assert {stage["arms"] for stage in few} == {4} and {stage["arms"] for stage in none} == {0}
+    whole = told(capsys, *LARGE, "--arms", "0", "--steps-scale", "0.001")["settings"]
+    assert {stage["arms"] for stage in whole["recipe"]} == {0} and whole["model"]["heads"] == 4
+
+
+def test_node2vec_learns_facts_alone_and_its_map_is_measured(capsys):
+    asked = [*STAR, "--model", "node2vec"]
+    result = told(capsys, *asked, "--decay", "0.3")
+    task = gm.EdgeTask(gm.path_star(8, 3), seed=100)
+    assert result["settings"]["task"] == task.settings and result["settings"]["model"]["core"] == "identity"
+    assert [stage["decay"] for stage in result["settings"]["recipe"]] == [0.3] and "answer_accuracy" not in result
+    assert 0 <= result["first_hop_accuracy"] <= 1
+    cli.main(asked)
+    out = capsys.readouterr().out
+    assert "first hops nearest in the embedding" in out and "held-out" not in out
+    (stage,) = told(capsys, *LARGE, "--model", "node2vec")["settings"]["recipe"]
+    assert (stage["arms"], stage["table"]) == (128, "rms") and stage["decay"] == pytest.approx(4 * 128 / 3400)
+    assert "recipe must be left out for node2vec, got 'mixed'" in refused(
+        capsys, *TREE, "--model", "node2vec", "--recipe", "mixed"
+    )
+
+
+def test_nearest_first_hops_of_many_leaves_are_those_of_a_sample(capsys, monkeypatch):
+    monkeypatch.setattr(command, "LEAVES", 3)
+    result = told(capsys, *STAR, "--model", "node2vec")
+    assert result["first_hop_leaves"] == 3 and round(3 * result["first_hop_accuracy"]) == 3 * result["first_hop_accuracy"]

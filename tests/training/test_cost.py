@@ -7,7 +7,7 @@ from torch.utils.flop_counter import FlopCounterMode
 import geomem as gm
 from geomem.models.transformer import plain_attention
 from geomem.tasks import Rows
-from geomem.training import Stage, cost, loop, loss, recipes
+from geomem.training import Stage, candidates, cost, loop, loss, recipes
 
 SHAPES = {
     "transformer": dict(core="transformer", layers=3, width=24, heads=3),
@@ -45,6 +45,28 @@ def test_operations_are_those_that_torch_counts(shape, target, pauses, edges, pa
     assert ours.parameters == sum(p.numel() for p in model.parameters())
     inside, tables = cost.parameters_of(model.settings)
     assert inside == sum(p.numel() for p in model.core.parameters()) and inside + tables == ours.parameters
+
+
+@pytest.mark.parametrize("core, paths, node2vec", [("transformer", 9, 0.0), ("transformer", 9, 0.5), ("identity", 0, 0.0)])
+def test_a_step_on_arms_costs_what_it_borrows(core, paths, node2vec):
+    star = gm.path_star(16, 4)
+    task = gm.PathTask(star, target="first") if paths else gm.EdgeTask(star)
+    model = gm.SequenceModel(task.vocabulary.n_tokens, core=core, layers=2, width=16, heads=2)
+    for block in getattr(model.core, "blocks", ()):
+        block.kernel = plain_attention
+    stage = Stage(1, 1e-3, arms=4, paths=paths, node2vec=node2vec)
+    steps = candidates.ArmSteps(model, task, [stage], torch.Generator().manual_seed(0))
+    if paths:
+        steps.arms.order = torch.cat(
+            [steps.trained.nonzero()[:3, 0], (~steps.trained).nonzero()[:1, 0]]
+        )  # as many as average
+    with FlopCounterMode(display=False) as counter:
+        steps.loss(stage).backward()
+    ours = cost.step_cost(model.settings, task, stage)
+    assert ours.flops == counter.get_total_flops()
+    assert ours.parameters == sum(p.numel() for p in model.parameters())
+    whole = cost.step_cost(model.settings, task, Stage(1, 1e-3, edges=13, paths=min(paths, 3), node2vec=node2vec))
+    assert ours.bytes == whole.bytes - 32 * 36 * 16 - 20 * (26 + paths // 3 if node2vec else 13 + paths // 3) * 36
 
 
 def test_in_context_steps_are_counted_too(monkeypatch):

@@ -31,6 +31,25 @@ def test_only_two_phase_drops_the_facts_and_only_mixed_begins_with_paths():
     task = gm.PathTask(gm.path_star(500, 5))
     for name, recipe in RECIPES.items():
         stages = recipe(task)
-        assert (stages[-1].edges == 0) == (name == "two_phase")
+        assert (stages[-1].edges == stages[-1].arms == 0) == (name == "two_phase")
         assert (stages[0].paths > 0) == (name == "mixed")
     assert RECIPES["mixed"](task, path_weight=2.0)[0].path_weight == 2.0
+
+
+def test_few_arms_draws_every_arm_as_often_at_every_size_and_slower_where_it_draws_less():
+    rates = {}
+    for degree in (20, 5000, 20_000):
+        task = gm.PathTask(gm.path_star(degree, 3), target="first")
+        facts, paths = gm.recipes.few_arms(task)
+        assert facts.arms == paths.arms == min(128, degree) and facts.paths == 0 < paths.paths
+        assert facts.arms * facts.steps == pytest.approx(20 * degree, rel=0.01)
+        assert paths.arms * paths.steps == pytest.approx(25 * degree, rel=0.01)
+        rates[degree] = facts.lr
+    assert rates[20] == gm.recipes.LR and rates[5000] == pytest.approx(2 * rates[20_000]) == pytest.approx(3e-3)
+
+
+def test_node2vec_decays_as_much_a_draw_at_every_size():
+    for degree in (640, 2560):
+        (stage,) = gm.recipes.node2vec_by_arms(gm.EdgeTask(gm.path_star(degree, 3)))
+        assert stage.decay * degree / stage.arms == pytest.approx(4)
+        assert stage.steps * stage.arms == pytest.approx(64 * degree)

@@ -507,6 +507,8 @@ RESUMED = {
     "mamba, untied": (gm.PathTask(STAR, directions=0.5), {"core": "mamba", "tied": False}, STAGES),
     "frozen": (gm.PathTask(gm.tree_star(4, 3, seed=1)), {"frozen": True, "positions": "sinusoidal"}, STAGES),
     "in context": (gm.InContextTask(2, 3, n_held=5), {}, [Stage(9, 0.01, edges=0, paths=k) for k in (3, 4)]),
+    "arms": (gm.PathTask(STAR, seed=1), {}, [Stage(9, 0.01, arms=3, paths=k, decay=0.5, node2vec=k) for k in (0, 2)]),
+    "arms, rms": (gm.PathTask(STAR, target="first"), {"core": "mamba"}, [Stage(18, 0.01, arms=4, paths=4, table="rms")]),
 }
 
 
@@ -724,6 +726,9 @@ def test_cuda_where_there_is_none_is_refused():
         (ValueError, "schedule must be one of .*Did you mean 'cosine'", {"schedule": "cosin"}),
         (ValueError, "warmup must be at least 0", {"warmup": -1}),
         (ValueError, "weight_decay must be finite and at least 0", {"weight_decay": -0.1}),
+        (ValueError, "arms must be at least 0, got -1", {"arms": -1}),
+        (ValueError, "table must be one of 'adam', 'rms', got 'sgd'", {"arms": 2, "table": "sgd"}),
+        (ValueError, "table must be 'adam' in a stage without arms, got 'rms'. Set arms above 0", {"table": "rms"}),
     ],
 )
 def test_a_wrong_stage_is_refused_by_name(kind, message, options):
