@@ -4,7 +4,6 @@ from dataclasses import dataclass
 
 import numpy as np
 import torch
-from scipy.optimize import brentq
 from scipy.sparse.csgraph import connected_components
 from torch import Tensor
 
@@ -14,9 +13,6 @@ from ..spectral import Spectrum, random_walk
 
 LARGEST = 1_000
 """Largest n: every step costs a few n x n products, and thousands of steps are taken."""
-
-FEW = 600
-"""Unknowns up to which Newton's equation is solved exactly."""
 
 USED = 1e-6
 """A direction of the map counts above this eigenvalue of the centred Gram matrix: it moves a logit by no more, in nats."""
@@ -105,8 +101,8 @@ def most_random_walk(
 
     Raises:
         TypeError: If an argument has the wrong type.
-        ValueError: If an argument is out of range, the graph is too large, or the gap stays above ``tol`` (the decay is
-            tiny but not zero, say).
+        ValueError: If an argument is out of range, the graph is too large, or the gap stays above ``tol``: where the
+            decay is tiny but not zero, or on long trees, on which hardly any walker crosses from end to end.
 
     Source:
         Ours: the convex dual of one-layer, one-hop Node2Vec with a full softmax.
@@ -236,9 +232,9 @@ def _solve(problem: _Problem, stages: int = 60, rounding: float = 1e-12) -> tupl
     for _ in range(stages):
         values, vectors = np.linalg.eigh(problem.basis.T @ problem.state(V, a).Z @ problem.basis)
         new = min(int((values < -rounding).sum()), max(2, V.shape[1]))
-        if settled and (not new or values[0] < least / 2):  # done, or no nearer than before: this is rounding
+        if settled and (not new or values.min() < least / 2):  # done, or no nearer than before: this is rounding
             break
-        settled, least = not new or values[0] > -1e-5, values[0]
+        settled, least = not new or values.min() > -1e-5, values.min(initial=0.0)
         aim = 3e-14 * (1 + (V * V).sum()) if settled else 1e-2 * -least  # rounding of logits is felt times |V|
         columns = problem.basis @ vectors[:, :new] * np.sqrt(-values[:new])
         V, a = _tidy(problem, *_descend(problem, np.hstack([V, columns]), a, aim))
@@ -257,7 +253,7 @@ def _tidy(problem: _Problem, V: np.ndarray, a: np.ndarray) -> tuple[np.ndarray, 
     return left[:, kept] * sizes[kept], a
 
 
-def _descend(problem, V, a, aim: float, steps: int = 1000, products: int = 2000):
+def _descend(problem, V, a, aim: float, steps: int = 500, products: int = 2000):
     """Bring V and a to rest by Newton's method within a trust region, until the gradient's norm is below ``aim``."""
     state, radius, smallest, idle = problem.state(V, a), 1.0, np.inf, 0
     for _ in range(steps):
@@ -265,10 +261,7 @@ def _descend(problem, V, a, aim: float, steps: int = 1000, products: int = 2000)
         smallest, idle = (size, 0) if size < 0.9 * smallest else (smallest, idle + 1)
         if size < aim or radius < 1e-9:
             break
-        if len(state.gradient) <= FEW:
-            step, curved, outside = _exact_step(problem, V, state, radius)
-        else:
-            step, curved, outside = _newton_step(problem, V, state, radius, min(0.1, size**0.5) * size, products)
+        step, curved, outside = _newton_step(problem, V, state, radius, min(0.1, size**0.5) * size, products)
         promised = -(state.gradient @ step + step @ curved / 2)
         dV, da = problem.unpack(step)
         new = problem.state(V + dV, a + da)
@@ -284,30 +277,6 @@ def _descend(problem, V, a, aim: float, steps: int = 1000, products: int = 2000)
         if kept > 1e-3 * promised:
             V, a, state = V + dV, a + da, new
     return V, a
-
-
-def _exact_step(problem, V, state, radius: float):
-    """Return the best step within ``radius``, the Hessian times it, and whether it ends at the border; few unknowns only.
-
-    Where few walkers cross a bridge of the graph, curvatures differ by twelve orders: conjugate gradients would creep.
-    """
-    units = (problem.pack(*problem.unpack(unit)) for unit in np.eye(len(state.gradient)))
-    hessian = _sym(np.array([problem.curvature(V, state, unit) for unit in units]))
-    bends, frame = np.linalg.eigh(hessian)
-    slopes = frame.T @ state.gradient
-    seen = np.abs(bends) > 1e-15 * len(bends) * np.abs(bends).max()  # the others turn the table or are lost in rounding
-    bends, slopes, frame = bends[seen], slopes[seen], frame[:, seen]
-
-    def length(lift: float) -> float:
-        return np.linalg.norm(slopes / (bends + lift))
-
-    low = max(0.0, -bends.min()) * (1 + 1e-12)
-    lift, outside = low, bool(bends.min() < 0 or length(low) > radius)
-    if outside:
-        low, high = low + 1e-300, low + np.linalg.norm(slopes) / radius
-        lift = brentq(lambda lift: np.log(length(lift) / radius), low, high) if length(low) > radius else low
-    step = -slopes / (bends + lift)
-    return frame @ step, frame @ (bends * step), outside
 
 
 def _newton_step(problem, V, state, radius: float, aim: float, products: int):

@@ -119,9 +119,9 @@ def test_on_a_ring_it_is_the_closed_form(n):
 def test_derivatives_are_central_differences(decay):
     W, w = (part.numpy() for part in parts(KARATE, weights="edges"))
     problem, generator = _Problem(W, w, decay), np.random.default_rng(0)
-    V, a = generator.normal(size=(34, 3)), generator.normal(size=34) * (decay == 0)
+    V, a = problem.projector @ generator.normal(size=(34, 3)), problem.projector @ generator.normal(size=34) * (decay == 0)
     state = problem.state(V, a)
-    x = generator.normal(size=len(state.gradient))
+    x = problem.pack(generator.normal(size=(34, 3)), generator.normal(size=34))  # of the kind that is searched
     dV, da = problem.unpack(1e-5 * x)
     ahead, behind = problem.state(V + dV, a + da), problem.state(V - dV, a - da)
     assert (ahead.loss - behind.loss) / 2e-5 == pytest.approx(state.gradient @ x, rel=1e-6)
@@ -156,6 +156,15 @@ def test_the_walk_meets_its_constraint_and_the_table_lives_where_it_binds(g, dec
         assert not rest.bias.any()
     sizes = gm.Spectrum(g, self_edges=self_edges).multiplicities.double()
     assert float(rest.slack @ sizes) == pytest.approx(float(Z.trace()), abs=EXACT)
+
+
+@every
+@loops
+def test_edge_weighted_the_walk_is_reversible_and_has_no_negative_eigenvalue(g, self_edges):
+    # P is diag(x) exp(K) diag(y), exp(K) is positive semidefinite (Schur), and the degrees are stationary.
+    rest = most_random_walk(g, self_edges=self_edges, weights="edges")
+    flow = parts(g, self_edges, "edges")[1][:, None] * rest.P
+    assert (flow - flow.T).abs().max() < EXACT and torch.linalg.eigvalsh(flow)[0] > -EXACT
 
 
 @tiny
