@@ -94,9 +94,9 @@ def test_largest_graph_fits_into_an_island_and_a_larger_one_does_not():
         (dict(memories=[gm.associative_memory(STAR)]), TypeError, "memories must be a dict"),
         (dict(memories={"x": torch.eye(10)}), TypeError, "the memory 'x' must be a Memory, or a pair"),
         (dict(memories={"x": gm.associative_memory(gm.cycle(5))}), ValueError, "the scores of 'x' must have one row a node"),
-        (dict(memories={"x": (torch.ones(10, 9), torch.eye(10))}), ValueError, "the logits of 'x' must have one row a node"),
+        (dict(memories={"x": (torch.ones(10, 9), torch.eye(10))}), ValueError, "the scores of 'x' must have one row a node"),
         (dict(memories={"x": (torch.eye(10), torch.eye(9))}), ValueError, "the embedding of 'x' must have one row a node"),
-        (dict(memories={"x": (torch.eye(10) * torch.nan, torch.eye(10))}), ValueError, "the logits of 'x' must be finite"),
+        (dict(memories={"x": (torch.eye(10) * torch.nan, torch.eye(10))}), ValueError, "the scores of 'x' must be finite"),
         (dict(source=10), ValueError, "source must be a node, 0 to 9, got 10"),
         (dict(source=1, target=1), ValueError, "source and target must differ, got 1 for both"),
         (dict(target="a"), TypeError, "target must be an integer"),
@@ -104,7 +104,7 @@ def test_largest_graph_fits_into_an_island_and_a_larger_one_does_not():
 )
 def test_wrong_arguments_are_refused_with_a_sentence(change, error, says):
     with pytest.raises(error, match=re.escape(says)):
-        explorables.Ask(**{"g": STAR, "memories": {"a": gm.associative_memory(STAR)}} | change)
+        explorables.Ask(**{"graph": STAR, "memories": {"a": gm.associative_memory(STAR)}} | change)
 
 
 def test_hostile_labels_and_names_stay_text_in_the_island():

@@ -186,7 +186,7 @@ def test_what_the_reader_changes_is_checked(runs):
 )
 def test_wrong_arguments_are_refused_with_a_sentence(runs, change, error, says):
     with pytest.raises(error, match=re.escape(says)):
-        explorables.Phase(**{"runs": runs, "g": RING} | change)
+        explorables.Phase(**{"runs": runs, "graph": RING} | change)
 
 
 def test_a_grid_with_a_value_twice_is_refused():
