@@ -93,9 +93,9 @@ def _is_scalar(node, kind):
 
 
 def size(chapter):
-    """One question: 10 to 25 code cells of at most 20 lines."""
-    if not 10 <= len(chapter.code) <= 25:
-        yield f"has {len(chapter.code)} code cells, not 10 to 25"
+    """One question: 10 to 30 code cells of at most 20 lines."""
+    if not 10 <= len(chapter.code) <= 30:
+        yield f"has {len(chapter.code)} code cells, not 10 to 30"
     for number, cell in enumerate(chapter.code, start=1):
         if len(cell.source.splitlines()) > 20:
             yield f"has {len(cell.source.splitlines())} lines in code cell {number}, more than 20"
