@@ -35,8 +35,9 @@ def unit_rows(E) -> Tensor:
 
 def leaves_of(graph: Graph, leaves) -> Tensor:
     """Return listed leaves, by default all, as a vector of node ids."""
-    leaves = graph.paths[:, -1] if leaves is None else torch.as_tensor(leaves).flatten()
-    strangers = leaves[~torch.isin(leaves, graph.paths[:, -1])].tolist()
+    ends = graph.leaves
+    leaves = ends if leaves is None else torch.as_tensor(leaves).flatten()
+    strangers = leaves[~torch.isin(leaves, ends)].tolist()
     if strangers or not len(leaves):
         raise ValueError(f"leaves must be one or more leaves of {graph!r}, got {strangers[:1] or 'none'}.")
     return leaves

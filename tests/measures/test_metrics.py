@@ -437,8 +437,8 @@ def test_silhouette_draws_arms_where_there_are_too_many():
 
 
 def test_arm_measures_refuse_graphs_without_arms_to_compare():
-    pairs = [(0, 1), (1, 2), (2, 5), (0, 3), (3, 4), (4, 5)]
-    forked = gm.Graph(n_nodes=6, edges=pairs, root=0, paths=[[0, 1, 2, 5], [0, 3, 4, 5]])  # both arms end at node 5
+    pairs = [(0, 1), (1, 2), (2, 4), (0, 3), (3, 2), (2, 5)]
+    forked = gm.Graph(n_nodes=6, edges=pairs, root=0, paths=[[0, 1, 2, 4], [0, 3, 2, 5]])  # both arms pass node 2
     single = gm.Graph(n_nodes=3, edges=[(0, 1), (1, 2)], root=0, paths=torch.tensor([[0, 1, 2]]))
     for measure in (arm_separation, silhouette):
         for g, message in (
