@@ -128,7 +128,7 @@ def _pair(row: int, pair) -> tuple[Hashable, Hashable]:
     head, tail = pair
     if is_missing(head) or is_missing(tail):
         raise ValueError(f"an edge must join two names, got {shown(tuple(pair))} in row {row}, counted from 0: a name is "
-                         "missing. Drop the row or fill it in; pandas keeps the text NA with keep_default_na=False.")  # fmt: skip
+                         "missing. Drop the row or fill it in; keep_default_na=False keeps the text NA.")  # fmt: skip
     if head == tail:
         raise ValueError(f"an edge must join two different nodes, got {shown(head)} with itself. Drop self loops; "
                          "train them with self_edges=True.")  # fmt: skip

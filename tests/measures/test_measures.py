@@ -199,6 +199,46 @@ def test_a_measure_keeps_batches_reads_numpy_and_is_float64(name):
         assert a.dtype == torch.float64 and a.shape[:2] == (2, 3) and torch.equal(b, c)
 
 
+EDGE = gm.Graph.from_edges([("a", "b")])
+CORNERS = [EDGE, gm.Graph.from_networkx(nx.complete_graph(4), name="K4"), gm.path_star(2, 2), gm.path_star(2, 3)]
+CORNERS += [gm.Graph.from_networkx(nx.complete_bipartite_graph(3, 3), name="K33"), gm.Graph.from_edges([(0, 1), (2, 3)])]
+
+
+def number_or_sentence(name, case):
+    """Return a measure's results, all of them numbers, or None after a ValueError in a sentence or two."""
+    try:
+        results = measured(name, case)
+    except ValueError as error:
+        assert len(str(error)) < 300 and str(error).count(". ") <= 2, error
+        return None
+    assert all(result.isfinite().all() for result in results)
+    return results
+
+
+@pytest.mark.parametrize("g", CORNERS, ids=repr)
+@every_measure
+def test_on_a_corner_a_measure_is_a_number_or_a_sentence(name, g):
+    """On one edge, complete and tiny graphs; for tables that are constant, zero, or hold numbers too large to square."""
+    case = case_of(g)
+    plain = number_or_sentence(name, case)
+    for change in (torch.ones_like, torch.zeros_like):
+        number_or_sentence(name, case | {key: change(case[key]) for key in ("E", "scores", "logits")})
+    for by in (2.0**665, 2.0**-665):  # about 1e200 and 1e-200
+        large = number_or_sentence(name, case | {key: by * case[key] for key in ("E", "scores", "logits")})
+        if plain and large and {"scaled"} <= MEASURES[name]["ignores"] and name != "core_survival":
+            assert all(torch.allclose(a, b, rtol=1e-12, atol=1e-12) for a, b in zip(plain, large, strict=True))
+    for key in ("E", "scores", "logits"):
+        if key in asked(name, case)[1]:
+            for wrong in (torch.nan, torch.inf, -torch.inf):
+                with pytest.raises(ValueError):
+                    measured(name, case | {key: case[key].index_fill(0, torch.tensor([0]), wrong)})
+
+
+def test_the_share_of_a_complete_graph_is_no_number():
+    with pytest.raises(ValueError, match="graph must have a pair that is no edge, got .*K4"):
+        gm.geometric_share(torch.eye(4), torch.ones(4, 4), CORNERS[1])
+
+
 @every_measure
 def test_a_measure_refuses_a_table_of_a_run_that_diverged(name):
     case = case_of(GRAPHS[MEASURES[name]["on"]][0])
