@@ -1,4 +1,4 @@
-"""Matrix products whose sums are kept in a wider type than their factors, and how much to hold at once."""
+"""Products of tables: sums in a wider type than the factors, how much to hold at once, and entries too large to square."""
 
 import torch
 from torch import Tensor
@@ -20,3 +20,14 @@ def add_product(total: Tensor, a: Tensor, b: Tensor) -> None:
         total.addmm_(a, b)
     else:
         total += product(a, b, total.dtype)
+
+
+def by_power_of_two(table: Tensor, *, dims: tuple[int, ...]) -> tuple[Tensor, Tensor]:
+    """Divide a table by the power of two next to its largest entry over ``dims``: exact, so that no digit changes.
+
+    Returns:
+        The table, its entries now below 1, and the exponents that ``torch.ldexp`` takes to undo it.
+    """
+    exponent = torch.frexp(table.abs().amax(dims, keepdim=True)).exponent
+    half = exponent.div(2, rounding_mode="floor")  # 2 to the power of 1,074 is no number, its root is
+    return torch.ldexp(torch.ldexp(table, -half), half - exponent), exponent

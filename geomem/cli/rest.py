@@ -21,7 +21,13 @@ def _rest(args) -> None:
     """Solve, and say how many directions the map has and how far the walk is from the graph's own."""
     graph = named_graph(args.graph)
     rest = most_random_walk(graph, decay=args.decay, self_edges=args.self_edges, weights=args.weights)
-    found = {"graph": graph.name, "nodes": graph.n_nodes, "edges": graph.n_edges, "decay": rest.decay, "weights": rest.weights}
+    found = {
+        "graph": graph.name,
+        "nodes": graph.n_nodes,
+        "edges": graph.n_edges,
+        "decay": rest.decay,
+        "weights": rest.weights,
+    }
     found |= {"directions": rest.dims, "entropy": rest.entropy, "gap": rest.gap, "slack": rest.slack.tolist()}
     if args.json:
         print(json.dumps(found))

@@ -7,6 +7,7 @@ from collections.abc import Mapping
 import numpy as np
 import torch
 import traitlets
+from scipy.linalg import orthogonal_procrustes
 from torch import Tensor
 
 from .. import _checks
@@ -184,7 +185,7 @@ def _frames(E: Tensor, graph: Graph) -> dict:
     layout = figures.layout(graph) - figures.layout(graph).mean(0)
     flat, solid, planes, frames = layout, np.pad(layout, ((0, 0), (0, 1))), [], []
     for part in parts[::-1]:
-        turn, inner = _turn(part, solid), _turn(part[:, :2], flat)
+        (turn, _), (inner, _) = orthogonal_procrustes(part, solid), orthogonal_procrustes(part[:, :2], flat)
         flat, solid = part[:, :2] @ inner, part @ turn
         frames.append(solid)
         planes.append((turn.T[:, :2] @ inner).T)
@@ -196,12 +197,6 @@ def _frames(E: Tensor, graph: Graph) -> dict:
         "plane": np.round(planes, 5).tolist(),
         "held": np.round(held, 3).tolist(),
     }
-
-
-def _turn(points: np.ndarray, target: np.ndarray) -> np.ndarray:
-    """Return the rotation or reflection that brings points nearest to the target's direction."""
-    left, _, right = np.linalg.svd(points.T @ target)
-    return left @ right
 
 
 def _nearest(E: Tensor) -> dict:

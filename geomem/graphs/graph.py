@@ -2,7 +2,6 @@
 
 import warnings
 from collections.abc import Hashable, Iterable
-from dataclasses import dataclass, field
 
 import networkx as nx
 import numpy as np
@@ -12,26 +11,33 @@ from scipy.sparse.csgraph import connected_components, shortest_path
 from torch import Tensor
 
 from .. import _checks
+from .checks import checked_edges, checked_labels, checked_paths, is_missing, numbered
 
 
-@dataclass(frozen=True, eq=False, kw_only=True)
 class Graph:
-    """Hold an undirected simple graph whose nodes are ``0 .. n_nodes - 1``.
+    """Hold an undirected simple graph whose nodes are ``0 .. n_nodes - 1``; nothing of it can change once it is made.
+
+    Every property below is checked when the graph is made. Arrays that are given are copied, and ``edges`` and ``paths``
+    hand out a copy each time, so that no one can change the facts behind a graph's back.
 
     Args:
         n_nodes: Number of nodes, at least 2.
         edges: Each undirected edge once, int64 ``(n_edges, 2)``. The order within a pair is the *forward*
             direction: away from the root where there is one, else as given.
         root: The node where all ``paths`` begin, or None.
-        paths: Node ids from root to leaf, int64 ``(n_paths, length)``; ``(0, 0)`` where there is no root.
-        labels: One name a node; by default its number.
+        paths: Node ids from root to leaf, int64 ``(n_paths, length)``, every step an edge, no node twice in a path, no
+            two paths with one leaf; ``(0, 0)`` where there is no root.
+        labels: One name per node; by default its number.
         name: What to call the graph in a caption.
         fiedler_dims: How many leading non-trivial spectral dimensions count as Fiedler-like; None means the
             multiplicity of the first non-trivial eigenspace.
+        source: In a sentence or two, what file the graph was read from and how; empty where it was not.
 
     Raises:
+        AttributeError: If something of a graph is set after it was made.
         TypeError: If a size is not an integer.
-        ValueError: If an edge is a loop, repeated or out of range, or a node has no edge.
+        ValueError: If an edge is a loop, repeated or out of range, a node has no edge, or a path does not follow the edges
+            from the root.
 
     Source:
         Paper, section on the in-weights task: facts are the edges of one fixed graph.
@@ -42,40 +48,48 @@ class Graph:
     """
 
     n_nodes: int
-    edges: Tensor
-    root: int | None = None
-    paths: Tensor = field(default_factory=lambda: torch.zeros(0, 0, dtype=torch.int64))
-    labels: tuple[str, ...] = ()
-    name: str = "graph"
-    fiedler_dims: int | None = None
+    root: int | None
+    labels: tuple[str, ...]
+    name: str
+    fiedler_dims: int | None
+    source: str
 
-    def __post_init__(self):
-        n = _checks.integer("n_nodes", self.n_nodes, least=2, hint="A graph needs two nodes to have a fact.")
-        try:
-            edges = torch.as_tensor(self.edges).clone()
-        except (TypeError, ValueError, RuntimeError):
-            raise TypeError(f"edges must be pairs of integers, got {type(self.edges).__name__}.") from None
-        if edges.numel() == 0:
-            raise ValueError("edges must hold at least one edge, got none: an empty graph has no fact to memorise.")
-        if edges.dtype.is_floating_point or edges.ndim != 2 or edges.shape[1] != 2:
-            raise TypeError(f"edges must be pairs of integers, shape (n_edges, 2), got {tuple(edges.shape)} {edges.dtype}.")
-        edges = edges.to(torch.int64)
-        _check_edges(n, edges)
-        labels = tuple(str(label) for label in self.labels) or tuple(str(node) for node in range(n))
-        if len(labels) != n or len(set(labels)) < n:
-            raise ValueError(
-                f"labels must be {n} different names, one a node, got {len(labels)} labels, {len(set(labels))} different."
-            )
-        paths = torch.as_tensor(self.paths, dtype=torch.int64)
-        if self.root is not None and (paths.ndim != 2 or not len(paths) or (paths[:, 0] != self.root).any()):
-            raise ValueError(f"paths must all begin at the root, {self.root}, shape (n_paths, length).")
-        if paths.numel() and not 0 <= int(paths.min()) <= int(paths.max()) < n:
-            raise ValueError(f"paths must name nodes 0 to {n - 1}, got {int(paths.min())} to {int(paths.max())}.")
-        if self.fiedler_dims is not None:
-            _checks.integer("fiedler_dims", self.fiedler_dims, least=1)
-        object.__setattr__(self, "edges", edges)
-        object.__setattr__(self, "paths", paths)
-        object.__setattr__(self, "labels", labels)
+    def __init__(
+        self,
+        *,
+        n_nodes: int,
+        edges,
+        root: int | None = None,
+        paths=None,
+        labels: Iterable[Hashable] = (),
+        name: str = "graph",
+        fiedler_dims: int | None = None,
+        source: str = "",
+    ):
+        n = _checks.integer("n_nodes", n_nodes, least=2, hint="A graph needs two nodes to have a fact.")
+        edges = checked_edges(n, edges)
+        root = None if root is None else _checks.integer("root", root, least=0)
+        held = {"n_nodes": n, "_edges": edges, "root": root, "_paths": checked_paths(n, edges, root, paths)}
+        held |= {"labels": checked_labels(n, labels), "name": str(name), "source": str(source)}
+        if fiedler_dims is not None:
+            fiedler_dims = _checks.integer("fiedler_dims", fiedler_dims, least=1)
+        vars(self).update(held | {"fiedler_dims": fiedler_dims})
+
+    def __setattr__(self, name: str, value) -> None:
+        raise AttributeError(f"a graph must stay as it was made, got a new value for {name!r}. Make another Graph.")
+
+    def __delattr__(self, name: str) -> None:
+        raise AttributeError(f"a graph must stay as it was made, got a request to delete {name!r}. Make another Graph.")
+
+    @property
+    def edges(self) -> Tensor:
+        """A copy of the edges, each undirected edge once, int64 ``(n_edges, 2)``."""
+        return self._edges.clone()
+
+    @property
+    def paths(self) -> Tensor:
+        """A copy of the paths from root to leaf, int64 ``(n_paths, length)``; ``(0, 0)`` where there is no root."""
+        return self._paths.clone()
 
     def __repr__(self) -> str:
         return f"Graph({self.name!r}, n_nodes={self.n_nodes}, n_edges={self.n_edges})"
@@ -83,29 +97,47 @@ class Graph:
     @property
     def n_edges(self) -> int:
         """Number of undirected edges."""
-        return len(self.edges)
+        return len(self._edges)
 
     def paths_to(self, leaves) -> Tensor:
-        """Return the path that ends at each of the listed leaves, int64 ``(k, length)``."""
+        """Return the path that ends at each of the listed leaves, int64 ``(k, length)``.
+
+        Args:
+            leaves: Node ids, int ``(k,)``.
+
+        Raises:
+            ValueError: If the graph has no root, or a listed node ends no path.
+        """
+        ends = self.leaves
         leaves = torch.as_tensor(leaves).flatten()
-        wrong = leaves[~torch.isin(leaves, self.paths[:, -1])]
+        wrong = leaves[~torch.isin(leaves, ends)]
         if len(wrong):
             raise ValueError(f"leaves must be leaves of {self!r}, got node {wrong[0].item()}.")
         row = torch.full((self.n_nodes,), -1)
-        row[self.paths[:, -1]] = torch.arange(len(self.paths))
-        return self.paths[row[leaves.to(torch.int64)]]
+        row[ends] = torch.arange(len(ends))
+        return self._paths[row[leaves.to(torch.int64)]]
+
+    @property
+    def leaves(self) -> Tensor:
+        """The last node of every path, int64 ``(n_paths,)``; a ValueError without a root."""
+        return self._rooted("leaves")[:, -1].clone()
 
     @property
     def degrees(self) -> Tensor:
-        """Neighbours a node, int64 ``(n_nodes,)``."""
-        return torch.bincount(self.edges.flatten(), minlength=self.n_nodes)
+        """Neighbours of each node, int64 ``(n_nodes,)``."""
+        return torch.bincount(self._edges.flatten(), minlength=self.n_nodes)
 
     @property
     def first_hops(self) -> Tensor:
         """The distinct first nodes after the root, int64 ``(degree of the root,)``; a ValueError without a root."""
+        return self._rooted("first hops")[:, 1].unique()
+
+    def _rooted(self, what: str) -> Tensor:
+        """Return the paths, or say that there are none."""
         if self.root is None:
-            raise ValueError(f"{self!r} has no root, so it has no first hops. Use path_star or tree_star.")
-        return self.paths[:, 1].unique()
+            raise ValueError(f"graph must have a root, got {self!r}: it has no root, so it has no {what}. Use path_star or "
+                             "tree_star.")  # fmt: skip
+        return self._paths
 
     def adjacency(self, *, self_edges: bool = False) -> Tensor:
         """Return the symmetric 0/1 matrix, float64 ``(n, n)``, with ones on the diagonal if ``self_edges``."""
@@ -120,7 +152,8 @@ class Graph:
             self_edges: Also ``u -> u`` for every node.
         """
         _checks.one_of("directions", directions, ("both", "forward", "backward"))
-        parts = {"forward": [self.edges], "backward": [self.edges.flip(1)], "both": [self.edges, self.edges.flip(1)]}
+        there, back = self._edges, self._edges.flip(1)
+        parts = {"forward": [there], "backward": [back], "both": [there, back]}
         loops = torch.arange(self.n_nodes).repeat(2, 1).T
         return torch.cat(parts[directions] + [loops] * bool(self_edges))
 
@@ -132,10 +165,16 @@ class Graph:
         matrix[heads, tails] = 1.0
         return matrix
 
-    def hops(self) -> Tensor:
-        """Return shortest-path lengths, int64 ``(n, n)``; -1 where there is no path."""
-        _checks.dense(self.n_nodes, "The matrix of hop distances", "Measure on a sample of arms or nodes instead.")
-        hops = shortest_path(self._sparse(), unweighted=True, directed=False)
+    def hops(self, nodes=None) -> Tensor:
+        """Return shortest-path lengths, int64 ``(n, n)``; -1 where there is no path.
+
+        Args:
+            nodes: Return only the rows of these nodes, int64 ``(len(nodes), n)``, for graphs too large for all.
+        """
+        if nodes is None:
+            _checks.dense(self.n_nodes, "The matrix of hop distances", "Write graph.hops(nodes) with a sample of nodes.")
+        rows = None if nodes is None else torch.as_tensor(nodes).numpy()
+        hops = shortest_path(self._sparse(), unweighted=True, directed=False, indices=rows)
         return torch.from_numpy(np.where(np.isinf(hops), -1, hops).astype(np.int64))
 
     def components(self) -> Tensor:
@@ -146,24 +185,25 @@ class Graph:
         """Return a networkx graph whose nodes are the labels."""
         graph = nx.Graph()
         graph.add_nodes_from(self.labels)
-        graph.add_edges_from((self.labels[u], self.labels[v]) for u, v in self.edges.tolist())
+        graph.add_edges_from((self.labels[u], self.labels[v]) for u, v in self._edges.tolist())
         return graph
 
     def _sparse(self) -> coo_array:
-        heads, tails = self.directed_edges().numpy().T
+        heads, tails = self.directed_edges().numpy().astype(np.int32).T  # csgraph of SciPy before 1.15 takes no int64
         return coo_array((np.ones(len(heads)), (heads, tails)), shape=(self.n_nodes, self.n_nodes)).tocsr()
 
     @classmethod
-    def from_edges(cls, pairs: Iterable[tuple[Hashable, Hashable]], *, name: str = "graph") -> "Graph":
+    def from_edges(cls, pairs: Iterable[tuple[Hashable, Hashable]], *, name: str = "graph", source: str = "") -> "Graph":
         """Build a graph from pairs of names; nodes are numbered in order of appearance.
 
         Args:
-            pairs: Two names an edge. A repeated or reversed pair is merged, with one warning that counts them.
+            pairs: Two names per edge. A repeated or reversed pair is merged, with one warning that counts them.
             name: What to call the graph in a caption.
+            source: Where the pairs come from, in words.
 
         Raises:
             TypeError: If an item is not a pair.
-            ValueError: If there is no pair, or a pair joins a node to itself.
+            ValueError: If there is no pair, a name is missing, or a pair joins a node to itself.
 
         Source:
             Ours.
@@ -172,25 +212,10 @@ class Graph:
             >>> Graph.from_edges([("a", "b"), ("b", "c")]).labels
             ('a', 'b', 'c')
         """
-        numbers: dict[Hashable, int] = {}
-        edges: dict[frozenset, tuple[int, int]] = {}
-        repeated = 0
-        for pair in pairs:
-            pair = pair.tolist() if hasattr(pair, "tolist") else pair
-            if not isinstance(pair, (tuple, list)) or len(pair) != 2 or not all(isinstance(x, Hashable) for x in pair):
-                raise TypeError(f"an edge must be a pair of names, got {pair!r}. Drop weights and other columns first.")
-            head, tail = pair
-            if head == tail:
-                raise ValueError(f"an edge must join two different nodes, got {head!r} with itself. Drop self loops; "
-                                 "train them with self_edges=True.")  # fmt: skip
-            ends = tuple(numbers.setdefault(end, len(numbers)) for end in (head, tail))
-            repeated += frozenset(ends) in edges
-            edges.setdefault(frozenset(ends), ends)
+        labels, edges, repeated = numbered(pairs)
         if repeated:
             warnings.warn(f"{repeated} repeated or reversed edges were merged.", UserWarning, stacklevel=2)
-        if not edges:
-            raise ValueError("edges must hold at least one pair, got none: an empty graph has no fact to memorise.")
-        return cls(n_nodes=len(numbers), edges=list(edges.values()), labels=tuple(map(str, numbers)), name=name)
+        return cls(n_nodes=len(labels), edges=edges, labels=labels, name=name, source=source)
 
     @classmethod
     def from_networkx(cls, graph: nx.Graph, *, name: str = "") -> "Graph":
@@ -202,7 +227,7 @@ class Graph:
 
         Raises:
             TypeError: If it is directed, a multigraph, or no networkx graph.
-            ValueError: If it is empty, or has a self loop or an isolated node.
+            ValueError: If it is empty, a name is missing, or it has a self loop or an isolated node.
 
         Source:
             Ours.
@@ -219,6 +244,10 @@ class Graph:
         if loop is not None:
             raise ValueError(f"graph must have no self loop, got {loop[0]!r} with itself. Remove it; train self edges with "
                              "self_edges=True.")  # fmt: skip
+        lacks = next((place for place, node in enumerate(graph) if is_missing(node)), None)
+        if lacks is not None:
+            raise ValueError(f"every node must have a name, got {list(graph)[lacks]!r} as node {lacks}, counted from 0. Drop"
+                             " it, or fill in what is missing before the graph is made.")  # fmt: skip
         alone = next(nx.isolates(graph), None)
         if alone is not None and graph.number_of_edges():
             raise ValueError(f"every node must have an edge, got isolated node {alone!r}. Remove it: no fact names it.")
@@ -226,23 +255,6 @@ class Graph:
         edges = [(numbers[u], numbers[v]) for u, v in graph.edges]
         labels = tuple(map(str, graph))
         return cls(n_nodes=len(numbers), edges=edges, labels=labels, name=name or graph.name or "graph")
-
-
-def _check_edges(n_nodes: int, edges: Tensor) -> None:
-    """Refuse edges out of range, self loops, repeats and isolated nodes."""
-    low, high = int(edges.min()), int(edges.max())
-    if low < 0 or high >= n_nodes:
-        raise ValueError(f"edges must join nodes 0 to {n_nodes - 1}, got node {low if low < 0 else high}.")
-    loops = edges[:, 0] == edges[:, 1]
-    if loops.any():
-        raise ValueError(f"edges must join different nodes, got {int(edges[loops][0, 0])} with itself. Drop self loops; "
-                         "train them with self_edges=True.")  # fmt: skip
-    if len(edges.sort(dim=1).values.unique(dim=0)) < len(edges):
-        raise ValueError("edges must not repeat, in either direction. Use Graph.from_edges to merge them.")
-    isolated = (torch.bincount(edges.flatten(), minlength=n_nodes) == 0).nonzero().flatten().tolist()
-    if isolated:
-        raise ValueError(f"every node must have an edge, got isolated node {isolated[0]} ({len(isolated)} in all). "
-                         "Remove it: no fact names it.")  # fmt: skip
 
 
 def require_graph(graph) -> "Graph":
@@ -255,7 +267,7 @@ def require_graph(graph) -> "Graph":
 
 
 def node_table(name: str, table, graph: Graph, *, columns: int | None = None) -> Tensor:
-    """Return a table of one row a node as a finite float64 CPU tensor ``(..., n, columns)``, or say what is wrong."""
+    """Return a table of one row per node as a finite float64 CPU tensor ``(..., n, columns)``, or say what is wrong."""
     require_graph(graph)
     table = torch.as_tensor(table).detach().to("cpu", torch.float64)
     if table.ndim < 2 or table.shape[-2] != graph.n_nodes or (columns is not None and table.shape[-1] != columns):

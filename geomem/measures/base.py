@@ -3,6 +3,7 @@
 import torch
 from torch import Tensor
 
+from .._products import by_power_of_two
 from ..graphs import Graph
 
 COSINE_TIE = 1e-6
@@ -27,16 +28,25 @@ def unit_rows(E) -> Tensor:
     E = torch.as_tensor(E).detach().to("cpu", torch.float64)
     if E.ndim < 2 or not E.numel() or not E.isfinite().all():
         raise ValueError(f"E must be a finite table, shape (..., n, m), got {tuple(E.shape)} or a value that is not finite.")
+    E = by_power_of_two(E, dims=(-1,))[0]  # a row of 1e200 has a direction, but its square is no number
     norms = E.norm(dim=-1, keepdim=True)
     if (norms.amax((-2, -1)) == 0).any():
         raise ValueError("E must not be zero: the cosine of zero vectors cannot be measured.")
     return E / torch.where(norms == 0, 1.0, norms)
 
 
+def defined(what: str, value: Tensor) -> Tensor:
+    """Return a measure's result if it is a number, else say that there is none."""
+    if not value.isfinite().all():
+        raise ValueError(f"{what} must come out as a number, got NaN or infinity: the entries are too large. Rescale them.")
+    return value
+
+
 def leaves_of(graph: Graph, leaves) -> Tensor:
     """Return listed leaves, by default all, as a vector of node ids."""
-    leaves = graph.paths[:, -1] if leaves is None else torch.as_tensor(leaves).flatten()
-    strangers = leaves[~torch.isin(leaves, graph.paths[:, -1])].tolist()
+    ends = graph.leaves
+    leaves = ends if leaves is None else torch.as_tensor(leaves).flatten()
+    strangers = leaves[~torch.isin(leaves, ends)].tolist()
     if strangers or not len(leaves):
         raise ValueError(f"leaves must be one or more leaves of {graph!r}, got {strangers[:1] or 'none'}.")
     return leaves

@@ -1,8 +1,6 @@
 """Is an embedding a map? Cosines against hop distances."""
 
-import numpy as np
 import torch
-from scipy.sparse import coo_array
 from scipy.stats import rankdata
 from torch import Tensor
 
@@ -141,20 +139,7 @@ def cosine_by_hops(E, graph: Graph, *, nodes: Tensor | None = None) -> Tensor:
         [1.0, 0.0, 0.0, 0.0, 0.0]
     """
     unit = unit_rows(node_table("E", E, graph))
-    nodes = slice(None) if nodes is None else listed_nodes("nodes", nodes, graph)
-    hops = graph.hops() if isinstance(nodes, slice) else _hops_from(graph, nodes)
-    cosine = unit[..., nodes, :] @ unit.mT
+    nodes = None if nodes is None else listed_nodes("nodes", nodes, graph)
+    hops = graph.hops(nodes)
+    cosine = (unit if nodes is None else unit[..., nodes, :]) @ unit.mT
     return torch.stack([cosine[..., hops == k].mean(-1) for k in range(int(hops.max()) + 1)], dim=-1)
-
-
-def _hops_from(graph: Graph, nodes: Tensor) -> Tensor:
-    """Return shortest-path lengths from the listed nodes, int64 ``(len(nodes), n)``; -1 where there is no path."""
-    heads, tails = graph.directed_edges().numpy().T
-    edges = coo_array((np.ones(len(heads), np.float32), (heads, tails)), shape=(graph.n_nodes, graph.n_nodes)).tocsr()
-    hops = np.full((graph.n_nodes, len(nodes)), -1)
-    reached, step = np.zeros(hops.shape, bool), 0
-    reached[nodes, np.arange(len(nodes))] = True
-    while reached.any():  # all searches go one hop further
-        hops[reached] = step
-        reached, step = ((edges @ reached.astype(np.float32)) > 0) & (hops < 0), step + 1
-    return torch.from_numpy(hops.T)

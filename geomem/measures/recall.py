@@ -4,7 +4,10 @@ import torch
 from torch import Tensor
 
 from ..graphs import Graph, require_graph
-from .base import ROUNDING, listed_nodes
+from .base import ROUNDING, defined, listed_nodes
+
+NOISE = 16 * torch.finfo(torch.float64).eps
+"""What sums of products leave where the exact result is 0, per node and relative to the table's largest."""
 
 
 def edge_recall(
@@ -18,8 +21,9 @@ def edge_recall(
 ) -> Tensor:
     """Return the share of each node's trained targets among its k highest scores, averaged over nodes.
 
-    k is the node's number of targets. Ties count by expectation under random order, so constant scores give the
-    chance level. The node itself is left out unless self edges were trained.
+    k is the node's number of targets. Scores closer than a billionth of their row's largest are tied. Ties count by
+    expectation under random order, so constant scores give the chance level. The node itself is left out unless self
+    edges were trained.
 
     Args:
         scores: ``scores[..., u, v]`` is the score of v given u, ``(..., n, n)``; with ``nodes``, ``(..., len(nodes), n)``.
@@ -33,7 +37,7 @@ def edge_recall(
         float64 ``(...,)`` in [0, 1].
 
     Raises:
-        ValueError: If the shape is wrong, a score is NaN, or no listed node has a target.
+        ValueError: If the shape is wrong, a score is not finite, or no listed node has a target.
 
     Source:
         Ours; the paper's release has two definitions under one name.
@@ -45,10 +49,9 @@ def edge_recall(
         (1.0, 0.4)
     """
     scores, rows, targets = _rows(scores, graph, self_edges, directions, nodes, facts)
-    scores = _rounded(scores)
     if not self_edges:
         scores, targets = _without_self(rows, scores, targets)
-    k = targets.sum(-1)
+    scores, k = _rounded(scores), targets.sum(-1)
     above, tied, places = _hits(scores, targets)
     return ((above.sum(-1) + places * tied.sum(-1)) / k.clamp(min=1))[..., k > 0].mean(-1)
 
@@ -64,7 +67,7 @@ def recalled_facts(scores, graph: Graph) -> Tensor:
         graph: The graph that was trained, both directions, without self edges.
 
     Raises:
-        ValueError: If the shape is wrong or a score is NaN.
+        ValueError: If the shape is wrong or a score is not finite.
 
     Source:
         Ours.
@@ -76,17 +79,21 @@ def recalled_facts(scores, graph: Graph) -> Tensor:
         [[0.0, 1.0, 1.0], [0.0, 0.0, 0.0], [1.0, 0.0, 0.0]]
     """
     scores, rows, targets = _rows(scores, graph, False, "both", None)
-    scores = _rounded(scores)
     found = torch.zeros_like(scores)
-    above, tied, places = _hits(*_without_self(rows, scores, targets))
+    scores, targets = _without_self(rows, scores, targets)
+    above, tied, places = _hits(_rounded(scores), targets)
     found[..., rows[:, None] != rows] = (above + places[..., None] * tied).flatten(-2)
     return found
 
 
 def _rounded(scores: Tensor) -> Tensor:
-    """Return scores as whole numbers of ``ROUNDING`` times their table's largest, so that rounding ties."""
-    size = scores.abs().nan_to_num(posinf=0).amax((-2, -1), keepdim=True)
-    return (scores / torch.where(size == 0, 1.0, size * ROUNDING)).round()
+    """Return scores as whole numbers of ``ROUNDING`` times their own row's largest, so that rounding ties.
+
+    A row that is itself no more than the rounding of the table's largest row holds nothing, and all its scores are tied.
+    """
+    size = scores.abs().amax(-1, keepdim=True)
+    nothing = size <= NOISE * scores.shape[-1] * size.amax(-2, keepdim=True)
+    return (scores / torch.where(nothing, torch.inf, size) / ROUNDING).round()
 
 
 def _hits(scores: Tensor, targets: Tensor) -> tuple[Tensor, Tensor, Tensor]:
@@ -104,7 +111,7 @@ def edge_margin(
 ) -> Tensor:
     """Return each node's lowest target score minus its highest other score, averaged over nodes.
 
-    A node counts if it has a target and a node that is none. The node itself is left out unless self edges were trained.
+    Only nodes with both a target and a non-target count. The node itself is left out unless self edges were trained.
     Unlike recall it has the scale of the scores.
 
     Args:
@@ -132,12 +139,11 @@ def edge_margin(
     if not self_edges:
         scores, targets = _without_self(rows, scores, targets)
     both = targets.any(-1) & ~targets.all(-1)
-    if not both.any() or not scores.isfinite().all():
-        raise ValueError(
-            f"a margin needs finite scores and a listed node with a target and a node that is none, in {graph!r}."
-        )
+    if not both.any():
+        raise ValueError(f"graph must have a listed node with both a target and another node that is none, got {graph!r}.")
     lowest = scores.masked_fill(~targets, torch.inf).amin(-1)
-    return (lowest - scores.masked_fill(targets, -torch.inf).amax(-1))[..., both].mean(-1)
+    margin = (lowest - scores.masked_fill(targets, -torch.inf).amax(-1))[..., both].mean(-1)
+    return defined("the margin", margin)
 
 
 def _rows(scores, graph: Graph, self_edges: bool, directions: str, nodes, facts=None) -> tuple[Tensor, Tensor, Tensor]:
@@ -146,8 +152,8 @@ def _rows(scores, graph: Graph, self_edges: bool, directions: str, nodes, facts=
     rows = torch.arange(require_graph(graph).n_nodes) if nodes is None else listed_nodes("nodes", nodes, graph)
     if scores.ndim < 2 or scores.shape[-2:] != (len(rows), graph.n_nodes):
         raise ValueError(f"scores must have shape (..., {len(rows)}, {graph.n_nodes}), got {tuple(scores.shape)}.")
-    if scores.isnan().any():
-        raise ValueError("scores must not be NaN: the run they come from has diverged. Lower its lr.")
+    if not scores.isfinite().all():
+        raise ValueError("scores must be finite, got NaN or infinity: the run they come from has diverged. Lower its lr.")
     facts = graph.directed_edges(directions=directions, self_edges=self_edges) if facts is None else facts
     targets = _target_rows(graph, rows, facts)
     if not targets.any():

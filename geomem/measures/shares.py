@@ -6,8 +6,9 @@ import torch
 from torch import Tensor
 
 from .. import _checks
+from .._products import by_power_of_two
 from ..graphs import Graph, node_table
-from .base import ROUNDING
+from .base import ROUNDING, defined
 from .recall import edge_recall
 
 
@@ -30,7 +31,7 @@ def geometric_share(E, scores, graph: Graph) -> tuple[Tensor, Tensor]:
         Geometric and associative share, float64 ``(...,)`` each.
 
     Raises:
-        ValueError: If the shapes do not fit, or E is zero.
+        ValueError: If the shapes do not fit, E is zero, or the graph is complete.
 
     Source:
         Ours.
@@ -41,6 +42,9 @@ def geometric_share(E, scores, graph: Graph) -> tuple[Tensor, Tensor]:
         (tensor(0., dtype=torch.float64), tensor(1., dtype=torch.float64))
     """
     L = node_table("scores", scores, graph, columns=graph.n_nodes)
+    if (graph.degrees == graph.n_nodes - 1).all():
+        raise ValueError(f"graph must have a pair that is no edge, got {graph!r}: where all are joined, all is recalled.")
+    L, _ = by_power_of_two(L, dims=(-2, -1))
     fit, rest = split_scores(E, L, graph)
     scale = _off_diagonal(L).abs().amax(-1)[..., None, None]
     chance = graph.degrees.double().mean() / (graph.n_nodes - 1)
@@ -75,6 +79,7 @@ def split_scores(E, scores, graph: Graph) -> tuple[Tensor, Tensor]:
         (0.0, [0.5, -0.5, -0.5, 0.5])
     """
     E, L = node_table("E", E, graph), node_table("scores", scores, graph, columns=graph.n_nodes)
+    E, (L, exponent) = by_power_of_two(E, dims=(-2, -1))[0], by_power_of_two(L, dims=(-2, -1))
     K = E @ E.mT
     top = torch.linalg.eigvalsh(K)[..., -1, None, None]
     if (top <= 0).any():
@@ -83,7 +88,8 @@ def split_scores(E, scores, graph: Graph) -> tuple[Tensor, Tensor]:
     powers = torch.stack([_off_diagonal(P) for P in (K, K @ K, K @ K @ K)], dim=-1)
     L = _off_diagonal(L)
     fit = (powers @ (torch.linalg.pinv(powers, rtol=1e-12) @ L[..., None]))[..., 0]
-    return tuple(part.unflatten(-1, (graph.n_nodes, graph.n_nodes)) for part in (fit, L - fit))
+    parts = [part.unflatten(-1, (graph.n_nodes, graph.n_nodes)) for part in (fit, L - fit)]
+    return tuple(defined("the split", torch.ldexp(torch.ldexp(part, exponent - 1), torch.tensor(1))) for part in parts)
 
 
 class CoreSurvival(NamedTuple):

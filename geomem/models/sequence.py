@@ -13,7 +13,8 @@ CORES = {"identity": Identity, "linear": Linear, "transformer": Transformer, "ma
 """Every core by its name: a module class, made as ``Core(width, layers, heads, generator, std)``, that draws its start
 values from ``generator`` with spread ``std``. It says whether it is ``sequential`` (reads all tokens, not the last alone),
 and in ``dropout_sites`` how often ``forward(x, drop, last)``, from ``(batch, length, width)`` to ``(batch, last, width)``,
-calls ``drop``. An ensemble batches it with ``vmap``."""
+calls ``drop``. Its method ``flops(rows, length, last)``, where it has one, counts the operations of a forward pass's matrix
+products; else torch's counter does. An ensemble batches it with ``vmap``."""
 POSITIONS = ("learned", "sinusoidal", "none")
 
 

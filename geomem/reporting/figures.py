@@ -9,6 +9,7 @@ import numpy as np
 import torch
 from matplotlib.axes import Axes
 from matplotlib.colors import to_rgba_array
+from scipy.linalg import orthogonal_procrustes
 from torch import Tensor
 
 from .. import _checks
@@ -150,8 +151,7 @@ def plane(E: Tensor, graph: Graph) -> np.ndarray:
     flat = (U[:, :2] * scale[:2]).numpy()
     flat = np.pad(flat, ((0, 0), (0, 2 - flat.shape[1])))
     target = layout(graph)
-    left, _, right = np.linalg.svd(flat.T @ (target - target.mean(0)))
-    return flat @ left @ right
+    return flat @ orthogonal_procrustes(flat, target - target.mean(0))[0]
 
 
 def embedding(E: Tensor, graph: Graph, ax: Axes, *, labels: bool | None = False, size: float | None = None) -> Axes:

@@ -4,6 +4,7 @@ import torch
 from torch import Tensor
 
 from .. import _checks
+from .._products import by_power_of_two
 from ..graphs import Graph, node_table, require_graph
 
 EIGENVALUE_TOL = 1e-8
@@ -92,7 +93,7 @@ class Spectrum:
         Raises:
             ValueError: If E has another number of nodes, is not finite, or is zero.
         """
-        E = node_table("E", E, self.graph)
+        E, _ = by_power_of_two(node_table("E", E, self.graph), dims=(-2, -1))
         total = E.square().sum((-2, -1))
         if (total == 0).any():
             raise ValueError("E must not be zero: an embedding without energy has no shares.")
@@ -178,7 +179,7 @@ class Spectrum:
         """
         dims = self.fiedler_dims if dims is None else dims
         rest = self.basis(int(self.multiplicities[~self.trivial].sum()))
-        E = node_table("E", E, self.graph)
+        E, _ = by_power_of_two(node_table("E", E, self.graph), dims=(-2, -1))
         left, scale, _ = torch.linalg.svd(rest.T @ E, full_matrices=False)
         if scale.shape[-1] < dims or (scale[..., dims - 1] <= 1e-9 * E.norm(dim=(-2, -1))).any():
             raise ValueError(f"E must have {dims} non-trivial directions to compare, got a table of lower rank.")

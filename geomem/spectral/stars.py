@@ -7,6 +7,7 @@ from scipy.linalg import eigh_tridiagonal
 from torch import Tensor
 
 from .. import _checks
+from .._products import by_power_of_two
 from ..graphs import Graph, node_table, require_graph
 
 
@@ -62,7 +63,7 @@ def path_star_fiedler_energy(E, graph: Graph) -> Tensor:
         0.25
     """
     arms = path_star_arms(graph)
-    E = node_table("E", E, graph)
+    E, _ = by_power_of_two(node_table("E", E, graph), dims=(-2, -1))
     degree, depth = arms.shape
     along = E[..., arms, :]  # (..., degree, depth, m)
     total = E.square().sum((-2, -1))

@@ -64,8 +64,6 @@ class PathTask:
     ):
         if not len(require_graph(graph).paths) or graph.paths.shape[1] < 3:
             raise ValueError(f"graph must have paths of length 3 or more, got {graph!r}. Use path_star or tree_star.")
-        if len(graph.paths[:, -1].unique()) < len(graph.paths):
-            raise ValueError(f"paths must end in different leaves, because a leaf asks for its path, in {graph!r}.")
         self.graph = graph
         self.train_fraction = _checks.real("train_fraction", train_fraction, above=0, below=1)
         self.validation_fraction = _checks.real("validation_fraction", validation_fraction, least=0, below=1)
@@ -162,7 +160,7 @@ class PathTask:
 
     def _leaves(self, generator: torch.Generator) -> list[Tensor]:
         """Draw the splits: whole first hops for "first", else single paths."""
-        hops, leaves = self.graph.paths[:, 1], self.graph.paths[:, -1]
+        hops, leaves = self.graph.paths[:, 1], self.graph.leaves
         _, unit = (hops if self.split == "first" else leaves).unique(return_inverse=True)
         n_units = int(unit.max()) + 1
         kept = round(self.train_fraction * n_units)

@@ -1,14 +1,14 @@
 """What a training step costs: products counted from the model and the batch, bytes, and the rates of machines."""
 
-import math
+import functools
 import time
 from typing import NamedTuple
 
 import torch
+from torch.utils.flop_counter import FlopCounterMode
 
 from ..graphs import path_star
-from ..models import SequenceModel
-from ..models.mamba import EXPAND, STATE, TAPS
+from ..models import CORES, SequenceModel
 from ..tasks import PathTask
 from .loop import EVALUATED, Stage, train
 
@@ -22,7 +22,7 @@ class StepCost(NamedTuple):
     """Hold what one optimiser step costs.
 
     Args:
-        flops: Floating-point operations of its matrix products, two a multiply-add.
+        flops: Floating-point operations of its matrix products, two per multiply-add.
         bytes: Bytes it must move at least: the optimiser's, the tables' and the logits'.
         memory: Bytes it needs at once, roughly.
         parameters: Trained and frozen ones.
@@ -34,35 +34,47 @@ class StepCost(NamedTuple):
     parameters: int
 
 
+@functools.lru_cache(maxsize=4)
+def _core(kind: type, width: int, layers: int, heads: int) -> torch.nn.Module:
+    """Return a core of this size, to be counted: it is the class that is registered, whoever wrote it."""
+    return kind(width, layers, heads, torch.Generator().manual_seed(0), 0.02)
+
+
+def core_of(settings: dict) -> torch.nn.Module:
+    """Return a core as ``SequenceModel(**settings)`` would hold."""
+    return _core(CORES[settings["core"]], settings["width"], settings["layers"], settings.get("heads", 1))
+
+
 def parameters_of(settings: dict) -> tuple[int, int]:
     """Return how many parameters the core has, and how many the tables (embedding, unembedding, positions) have.
 
     Args:
-        settings: ``SequenceModel.settings``; the core is "transformer", "mamba" or "identity".
+        settings: ``SequenceModel.settings``; the core is made and counted.
 
     Source:
         Ours; a test counts those of the models.
     """
-    w, layers = settings["width"], settings["layers"]
-    tables = settings["n_tokens"] * w * (1 if settings["tied"] else 2)
-    if settings["core"] == "identity":
-        return 0, tables
-    if settings["core"] == "transformer":
-        block = 4 * w * w + 4 * w + 8 * w * w + 5 * w + 4 * w  # attention, network, two norms
-    else:
-        inner, rank = EXPAND * w, math.ceil(w / 16)
-        dense = w * 2 * inner + 2 * inner + inner * (rank + 2 * STATE) + rank + 2 * STATE + inner * w + w
-        block = dense + rank * inner + inner + (TAPS + 1) * inner + STATE * inner + inner + 2 * w
-    places = settings["context"] * w if settings["positions"] != "none" else 0
-    return layers * block + 2 * w, tables + places
+    inside = sum(parameter.numel() for parameter in core_of(settings).parameters())
+    return inside, _words(settings) + _places(settings)
+
+
+def _words(settings: dict) -> int:
+    """Return the numbers in the embedding, and in the unembedding where it is another table."""
+    return settings["n_tokens"] * settings["width"] * (1 if settings["tied"] else 2)
+
+
+def _places(settings: dict) -> int:
+    """Return the numbers in the table of positions; a core that reads a single token has none."""
+    positioned = settings["positions"] != "none" and CORES[settings["core"]].sequential
+    return settings["context"] * settings["width"] * positioned
 
 
 def forward_flops(settings: dict, rows: int, length: int, last: int) -> int:
     """Return the operations of the core's matrix products for ``rows`` sequences, logits left out.
 
     A product of (a, b) with (b, c) counts ``2 a b c``. Attention counts all pairs of positions, also those that the mask
-    hides. Norms, activations and Mamba's scan are no products and count nothing. The last block of a Transformer works
-    for the ``last`` positions alone, after its queries, keys and values.
+    hides. Norms, activations and Mamba's scan are no products and count nothing. A core says it in its method ``flops``;
+    one without that method is run on a single row, under torch's own counter.
 
     Args:
         settings: ``SequenceModel.settings``.
@@ -73,17 +85,12 @@ def forward_flops(settings: dict, rows: int, length: int, last: int) -> int:
     Source:
         Standard; compared with torch's own counter in the tests.
     """
-    w, layers, tokens = settings["width"], settings["layers"], rows * length
-    if settings["core"] == "identity":
-        return 0
-    if settings["core"] == "mamba":
-        inner, rank = EXPAND * w, math.ceil(w / 16)
-        return layers * 2 * tokens * (w * 2 * inner + inner * (rank + 2 * STATE) + rank * inner + inner * w)
-    total = 0
-    for layer in range(layers):
-        asking = rows * (last if layer == layers - 1 else length)
-        total += 2 * tokens * 3 * w * w + 4 * asking * length * w + 2 * asking * (w * w + 8 * w * w)
-    return total
+    core = core_of(settings)
+    if hasattr(core, "flops"):
+        return core.flops(rows, length, last)
+    with torch.no_grad(), FlopCounterMode(display=False) as counter:
+        core(torch.zeros(1, length, settings["width"]), lambda x: x, last)
+    return rows * counter.get_total_flops()
 
 
 def step_cost(settings: dict, task, stage, *, chunk_bytes: int = 2**28, low: bool = True) -> StepCost:
@@ -95,7 +102,7 @@ def step_cost(settings: dict, task, stage, *, chunk_bytes: int = 2**28, low: boo
     parameter, and the gradient was written before, 4. Of the logits, float32, written and read three times and their
     gradient once, 20 bytes each if everything between the products is fused. The rest is small. *Memory.* 16 bytes a
     parameter, the logits of a chunk and their gradient, and 64 bytes a token, layer and unit of width for what the
-    backward pass reads; Mamba's scan keeps four states a channel and token more.
+    backward pass reads, and ``scan_bytes`` a token more where the core says so.
 
     Args:
         settings: ``SequenceModel.settings``.
@@ -125,14 +132,14 @@ def step_cost(settings: dict, task, stage, *, chunk_bytes: int = 2**28, low: boo
     tokens = sum(rows * length for rows, length, _ in batches)
     core = sum(forward_flops(settings, *batch) for batch in batches)
     inside, tables = parameters_of(settings)
-    trained = 0 if settings["frozen"] else tables
-    moving = inside + trained - (settings["n_tokens"] - n_tokens) * w * (trained > 0)  # of the table, the borrowed rows
+    trained = (0 if settings["frozen"] else _words(settings)) + _places(settings) * (settings["positions"] == "learned")
+    moving = (
+        inside + trained - (settings["n_tokens"] - n_tokens) * w * (not settings["frozen"])
+    )  # of the table, the borrowed rows
     flops = 3 * core + (4 if settings["frozen"] else 6) * answers * n_tokens * w
     moved = 32 * moving + 20 * answers * n_tokens
     held = min(chunk_bytes, 4 * answers * n_tokens) * (3 if low else 2)
-    kept = 64 * tokens * settings["layers"] * w
-    if settings["core"] == "mamba":
-        kept += 16 * tokens * settings["layers"] * EXPAND * w * STATE
+    kept = tokens * (64 * settings["layers"] * w + getattr(core_of(settings), "scan_bytes", 0))
     return StepCost(flops, moved, 16 * (inside + trained) + held + kept, inside + tables)
 
 

@@ -1,9 +1,12 @@
+import copy
 import csv
+import pickle
 import warnings
 from collections import Counter
 from pathlib import Path
 
 import networkx as nx
+import numpy as np
 import pytest
 import torch
 from hypothesis import given, settings
@@ -271,6 +274,11 @@ def test_a_missing_file_and_wrong_columns_are_named(tmp_path):
             gm.read_edges(written(tmp_path, "a,b\n"), columns=columns)
 
 
+def path_graph(**options):
+    """Return 2 - 1 - 0 - 3 - 4, with whatever else is given."""
+    return gm.Graph(n_nodes=5, edges=[(0, 1), (1, 2), (0, 3), (3, 4)], **options)
+
+
 ISOLATED = nx.Graph([("a", "b")])
 ISOLATED.add_node("lonely")
 BAD_GRAPHS = {
@@ -300,6 +308,30 @@ BAD_GRAPHS = {
     "repeat": (ValueError, "must not repeat", lambda: gm.Graph(n_nodes=2, edges=[(0, 1), (1, 0)])),
     "floats": (TypeError, "pairs of integers", lambda: gm.Graph(n_nodes=2, edges=[(0.0, 1.0)])),
     "labels": (ValueError, "labels must be 2", lambda: gm.Graph(n_nodes=2, edges=[(0, 1)], labels=("a",))),
+    "paths without a root": (ValueError, "root must be given", lambda: path_graph(paths=[[0, 1, 2]])),
+    "root without paths": (ValueError, "paths must all begin at the root, 0", lambda: path_graph(root=0)),
+    "a path from elsewhere": (ValueError, "begin at the root, 0", lambda: path_graph(root=0, paths=[[1, 2, 3]])),
+    "a path along no edge": (ValueError, "step from 0 to 2, which is no", lambda: path_graph(root=0, paths=[[0, 2, 4]])),
+    "a path out of range": (ValueError, "nodes 0 to 4, got 0 to 5", lambda: path_graph(root=0, paths=[[0, 1, 5]])),
+    "a path that turns back": (ValueError, "visit a node twice", lambda: path_graph(root=0, paths=[[0, 1, 0]])),
+    "a path twice": (ValueError, "different leaves", lambda: path_graph(root=0, paths=[[0, 1, 2], [0, 1, 2]])),
+    "a path of floats": (TypeError, "integers, got torch.float32", lambda: path_graph(root=0, paths=[[0.0, 1.0]])),
+    "ragged paths": (TypeError, "paths must be node ids", lambda: path_graph(root=0, paths=[[0, 1], [0, 3, 4]])),
+    "a float as root": (TypeError, "root must be an integer", lambda: path_graph(root=0.0, paths=[[0, 1, 2]])),
+    "a root out of range": (ValueError, "root must be at least 0", lambda: path_graph(root=-1, paths=[[-1, 1, 2]])),
+    "truth values": (TypeError, "pairs of integers", lambda: gm.Graph(n_nodes=2, edges=[(False, True)])),
+    "a cycle has no path": (ValueError, "has no root", lambda: gm.cycle(5).paths_to([0])),
+    "a cycle has no leaves": (ValueError, "has no root", lambda: gm.cycle(5).leaves),
+    "None": (
+        ValueError,
+        r"join two names, got \('a', None\) in row 1",
+        lambda: gm.Graph.from_edges([("a", "b"), ("a", None)]),
+    ),
+    "nan": (ValueError, "in row 0.*missing", lambda: gm.Graph.from_edges([(float("nan"), "b")])),
+    "nan node": (ValueError, "have a name, got nan as node 1", lambda: gm.Graph.from_networkx(nx.Graph([("a", np.nan)]))),
+    "edge index": (TypeError, r"got shape \(2, 9\).*pairs.T", lambda: gm.Graph.from_edges(torch.zeros(2, 9).long())),
+    "weights": (TypeError, r"got shape \(9, 3\)\.$", lambda: gm.Graph.from_edges(np.zeros((9, 3)))),
+    "long rows": (TypeError, r"got \[0, 1, .*\.\.\.\] in row 0", lambda: gm.Graph.from_edges([list(range(9999))] * 2)),
     "directions": (ValueError, "did you mean 'both'", lambda: gm.cycle(3).directed_edges(directions="bothh")),
     "no root": (ValueError, "has no root", lambda: gm.cycle(3).first_hops),
     "rewired star": (ValueError, "got .*path-star.*another null", lambda: gm.graphs.rewired(gm.path_star(4, 2), seed=0)),
@@ -340,3 +372,43 @@ def test_the_path_to_a_leaf_is_the_one_that_ends_there():
     root = int(g.paths[0, 0])
     with pytest.raises(ValueError, match=f"leaves must be leaves of .*, got node {root}"):
         g.paths_to([int(g.paths[0, -1]), root])
+
+
+def test_a_graph_cannot_be_changed_from_outside():
+    edges, paths = torch.tensor([(0, 1), (1, 2), (0, 3), (3, 4)]), np.array([[0, 1, 2], [0, 3, 4]])
+    g = gm.Graph(n_nodes=5, edges=edges, root=0, paths=paths)
+    before = g.edges, g.paths, g.adjacency(), g.leaves
+    edges[0], paths[0] = torch.tensor([0, 4]), [0, 3, 4]  # what was given
+    g.edges[0], g.paths[0], g.leaves[0] = torch.tensor([0, 4]), 4, 4  # what was handed out
+    g.edges.numpy()[:] = 0
+    assert all(map(torch.equal, before, (g.edges, g.paths, g.adjacency(), g.leaves)))
+    for name in ("edges", "paths", "n_nodes", "root", "labels", "name", "fiedler_dims", "source", "other"):
+        with pytest.raises(AttributeError, match=f"a graph must stay as it was made, got .*'{name}'"):
+            setattr(g, name, 1)
+        with pytest.raises(AttributeError, match="a graph must stay as it was made"):
+            delattr(g, name)
+
+
+def test_a_graph_can_be_pickled_and_copied():
+    g = gm.path_star(3, 3, seed=1)
+    for other in (pickle.loads(pickle.dumps(g)), copy.deepcopy(g), copy.copy(g)):
+        assert torch.equal(other.edges, g.edges) and torch.equal(other.paths, g.paths) and repr(other) == repr(g)
+
+
+def test_hops_from_some_nodes_are_rows_of_all_hops():
+    for g in (gm.irregular(), gm.path_star(4, 5, seed=1)):
+        assert torch.equal(g.hops([3, 1, 12]), g.hops()[[3, 1, 12]])
+    large = gm.path_star(2000, 6)
+    assert torch.equal(large.hops([0])[0].bincount(), torch.tensor([1] + [2000] * 5))
+
+
+def test_pandas_missing_values_are_refused_by_row_and_frames_by_name():
+    pandas = pytest.importorskip("pandas")
+    frame = pandas.DataFrame({"a": ["x", "y", pandas.NA], "b": ["y", "z", "x"]})
+    with pytest.raises(ValueError, match="in row 2, counted from 0: a name is missing"):
+        gm.Graph.from_edges(frame.itertuples(index=False))
+    with pytest.raises(TypeError, match="a data frame. Write .*itertuples"):
+        gm.Graph.from_edges(frame)
+    missing = pandas.DataFrame({"source": ["x", "y"], "target": ["y", float("nan")]})
+    with pytest.raises(ValueError, match="every node must have a name, got nan as node 2"):
+        gm.Graph.from_networkx(nx.from_pandas_edgelist(missing))

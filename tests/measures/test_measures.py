@@ -6,7 +6,6 @@ its result. A measure without a row fails the first test.
 
 import inspect
 import math
-from dataclasses import replace
 
 import networkx as nx
 import pytest
@@ -96,7 +95,8 @@ def renamed(case):
     order = torch.randperm(g.n_nodes, generator=torch.Generator().manual_seed(3))
     back, root = order.argsort(), None if g.root is None else int(order[g.root])
     labels = tuple(g.labels[u] for u in back)
-    other = replace(g, edges=order[g.edges].flip(0, 1), paths=order[g.paths].flip(0), root=root, labels=labels)
+    own = dict(n_nodes=g.n_nodes, name=g.name, fiedler_dims=g.fiedler_dims, labels=labels)
+    other = gm.Graph(**own, edges=order[g.edges].flip(0, 1), paths=order[g.paths].flip(0), root=root)
     pairs = {name: case[name][..., back, :][..., back] for name in ("scores", "logits")}
     return case | pairs | dict(E=case["E"][..., back, :], g=other, graph=other)
 
@@ -197,6 +197,46 @@ def test_a_measure_keeps_batches_reads_numpy_and_is_float64(name):
                 torch.testing.assert_close(got, wanted[i, j], rtol=0, atol=SAME)
     for a, b, c in zip(whole, as_numpy, as_tensor, strict=True):
         assert a.dtype == torch.float64 and a.shape[:2] == (2, 3) and torch.equal(b, c)
+
+
+EDGE = gm.Graph.from_edges([("a", "b")])
+CORNERS = [EDGE, gm.Graph.from_networkx(nx.complete_graph(4), name="K4"), gm.path_star(2, 2), gm.path_star(2, 3)]
+CORNERS += [gm.Graph.from_networkx(nx.complete_bipartite_graph(3, 3), name="K33"), gm.Graph.from_edges([(0, 1), (2, 3)])]
+
+
+def number_or_sentence(name, case):
+    """Return a measure's results, all of them numbers, or None after a ValueError in a sentence or two."""
+    try:
+        results = measured(name, case)
+    except ValueError as error:
+        assert len(str(error)) < 300 and str(error).count(". ") <= 2, error
+        return None
+    assert all(result.isfinite().all() for result in results)
+    return results
+
+
+@pytest.mark.parametrize("g", CORNERS, ids=repr)
+@every_measure
+def test_on_a_corner_a_measure_is_a_number_or_a_sentence(name, g):
+    """On one edge, complete and tiny graphs; for tables that are constant, zero, or hold numbers too large to square."""
+    case = case_of(g)
+    plain = number_or_sentence(name, case)
+    for change in (torch.ones_like, torch.zeros_like):
+        number_or_sentence(name, case | {key: change(case[key]) for key in ("E", "scores", "logits")})
+    for by in (2.0**665, 2.0**-665):  # about 1e200 and 1e-200
+        large = number_or_sentence(name, case | {key: by * case[key] for key in ("E", "scores", "logits")})
+        if plain and large and {"scaled"} <= MEASURES[name]["ignores"] and name != "core_survival":
+            assert all(torch.allclose(a, b, rtol=1e-12, atol=1e-12) for a, b in zip(plain, large, strict=True))
+    for key in ("E", "scores", "logits"):
+        if key in asked(name, case)[1]:
+            for wrong in (torch.nan, torch.inf, -torch.inf):
+                with pytest.raises(ValueError):
+                    measured(name, case | {key: case[key].index_fill(0, torch.tensor([0]), wrong)})
+
+
+def test_the_share_of_a_complete_graph_is_no_number():
+    with pytest.raises(ValueError, match="graph must have a pair that is no edge, got .*K4"):
+        gm.geometric_share(torch.eye(4), torch.ones(4, 4), CORNERS[1])
 
 
 @every_measure

@@ -115,7 +115,8 @@ def test_edge_recall_refuses_what_it_cannot_measure():
     for scores, options, message in (
         (torch.ones(3, 4), {}, r"scores must have shape \(\.\.\., 3, 3\), got \(3, 4\)"),
         (torch.ones(3), {}, "scores must have shape"),
-        (torch.full((3, 3), torch.nan), {}, "scores must not be NaN"),
+        (torch.full((3, 3), torch.nan), {}, "scores must be finite, got NaN or infinity"),
+        (torch.ones(3, 3).index_fill(0, torch.tensor([1]), -torch.inf), {}, "scores must be finite, got NaN or infinity"),
         (torch.ones(3, 3), {"directions": "forwards"}, "Did you mean 'forward'"),
         (torch.ones(1, 3), {"nodes": torch.tensor([1]), "directions": "forward"}, "no listed node has a target"),
         (torch.ones(1, 3), {"nodes": torch.tensor([-1])}, "nodes"),
@@ -126,10 +127,28 @@ def test_edge_recall_refuses_what_it_cannot_measure():
             gm.edge_recall(scores, g, **options)
 
 
-def test_scores_of_minus_infinity_do_not_bring_the_node_itself_back():
+def test_scores_of_the_least_number_do_not_bring_the_node_itself_back():
     g = gm.path_star(2, 2)
-    scores = torch.zeros(3, 3).fill_(-torch.inf)
+    scores = torch.full((3, 3), torch.finfo(torch.float64).min, dtype=torch.float64)
     assert abs(gm.edge_recall(scores, g) - counted_recall(scores, g, "both", False)) < EXACT
+
+
+@pytest.mark.parametrize("by", [1e12, 1e-12, 1e200, -1e200])
+def test_recall_asks_each_row_by_itself_and_never_the_node_about_itself(by):
+    g = gm.grid(4, 4)
+    scores = g.adjacency() + 0.3 * noise(16, 16)
+    wanted, facts = gm.edge_recall(scores, g), measures.recalled_facts(scores, g)
+    own = scores + by * torch.eye(16)  # the score of a node given itself is not asked for
+    assert wanted < 1 and gm.edge_recall(own, g) == wanted and torch.equal(measures.recalled_facts(own, g), facts)
+    rows = scores * torch.tensor([abs(by) ** 0.05] + [1.0] * 15)[:, None]  # nor the size of another row
+    assert gm.edge_recall(rows, g) == wanted and gm.edge_recall(rows, g, nodes=torch.arange(16)) == wanted
+    assert gm.edge_recall(scores * abs(by), g) == wanted
+
+
+def test_a_row_of_another_rows_rounding_holds_nothing():
+    g = gm.path_star(2, 2)
+    tied = torch.tensor([[0.0, 0, 0], [1e-17, 0, 2e-17], [1.0, 0, 0]])
+    assert measures.recalled_facts(tied, g)[1].tolist() == [0.5, 0, 0]
 
 
 @tiny
@@ -338,9 +357,10 @@ def test_edge_margin_ignores_shifts_of_a_row_and_the_numbering_and_has_the_scale
 
 def test_edge_margin_refuses_what_has_none():
     for scores, g, message in (
-        (torch.ones(3, 3), gm.cycle(3), "a target and a node that is none"),
-        (torch.full((5, 5), -torch.inf), gm.cycle(5), "needs finite scores"),
-        (torch.full((5, 5), torch.nan), gm.cycle(5), "scores must not be NaN"),
+        (torch.ones(3, 3), gm.cycle(3), "both a target and another node that is none"),
+        (torch.full((5, 5), -torch.inf), gm.cycle(5), "scores must be finite"),
+        (torch.full((5, 5), torch.nan), gm.cycle(5), "scores must be finite"),
+        (1.5e308 * gm.cycle(5).adjacency() - 1e308, gm.cycle(5), "scores must be finite|margin must come out as a number"),
         (torch.ones(5, 4), gm.cycle(5), r"scores must have shape \(\.\.\., 5, 5\)"),
     ):
         with pytest.raises(ValueError, match=message):
@@ -437,8 +457,8 @@ def test_silhouette_draws_arms_where_there_are_too_many():
 
 
 def test_arm_measures_refuse_graphs_without_arms_to_compare():
-    pairs = [(0, 1), (1, 2), (2, 5), (0, 3), (3, 4), (4, 5)]
-    forked = gm.Graph(n_nodes=6, edges=pairs, root=0, paths=[[0, 1, 2, 5], [0, 3, 4, 5]])  # both arms end at node 5
+    pairs = [(0, 1), (1, 2), (2, 4), (0, 3), (3, 2), (2, 5)]
+    forked = gm.Graph(n_nodes=6, edges=pairs, root=0, paths=[[0, 1, 2, 4], [0, 3, 2, 5]])  # both arms pass node 2
     single = gm.Graph(n_nodes=3, edges=[(0, 1), (1, 2)], root=0, paths=torch.tensor([[0, 1, 2]]))
     for measure in (arm_separation, silhouette):
         for g, message in (
@@ -584,7 +604,7 @@ def test_core_survival_takes_wide_tables_and_refuses_what_does_not_fit():
         (ValueError, "weight and bias must have shape", lambda: core_survival(E, W, b[:2], g)),
         (ValueError, "weight and bias must have shape", lambda: core_survival(E.expand(2, 5, 3), W, b, g)),
         (ValueError, "E must have one row a node", lambda: core_survival(E[:4], W, b, g)),
-        (ValueError, "scores must not be NaN", lambda: core_survival(E, W * torch.nan, b, g)),
+        (ValueError, "scores must be finite", lambda: core_survival(E, W * torch.nan, b, g)),
         (
             ValueError,
             "tolerance must be finite and at least 0 and less than 1",

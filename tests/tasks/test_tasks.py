@@ -189,12 +189,6 @@ def test_wrong_task_is_refused_by_name(kind, message, options):
         gm.PathTask(gm.path_star(8, 3), **options)
 
 
-def test_paths_that_share_a_leaf_are_refused():
-    edges, paths = [(0, 1), (1, 2), (0, 3), (3, 2), (0, 4), (4, 5)], [[0, 1, 2], [0, 3, 2], [0, 4, 5]]
-    with pytest.raises(ValueError, match="paths must end in different leaves, because a leaf asks for its path"):
-        gm.PathTask(gm.Graph(n_nodes=6, edges=edges, root=0, paths=paths), validation_fraction=0.0)
-
-
 def test_graph_without_paths_or_with_short_ones_is_refused():
     for g in (gm.cycle(5), gm.path_star(8, 2)):
         with pytest.raises(ValueError, match="graph must have paths of length 3"):
@@ -379,3 +373,13 @@ def test_wrong_prompts_are_refused_by_name():
 def test_context_is_the_length_of_the_inputs(options):
     task = gm.PathTask(gm.path_star(8, 4), **options)
     assert task.examples(task.test_leaves)[0].shape[1] == task.context
+
+
+@pytest.mark.parametrize("make", [gm.EdgeTask, gm.PathTask], ids=lambda make: make.__name__)
+def test_a_task_comes_back_from_a_file_with_the_whole_graph(make):
+    star = gm.path_star(4, 3, seed=1)
+    g = gm.Graph(n_nodes=9, edges=star.edges, root=star.root, paths=star.paths, name="mine", fiedler_dims=2)
+    task = make(g)
+    back = make.restore(task.tensors(), task.settings).graph
+    assert torch.equal(back.edges, g.edges) and torch.equal(back.paths, g.paths)
+    assert (back.n_nodes, back.root, back.name, back.fiedler_dims) == (9, star.root, "mine", 2)

@@ -16,6 +16,9 @@ SHAPES = {
     "frozen": dict(core="transformer", layers=2, width=16, heads=2, frozen=True),
     "mamba": dict(core="mamba", layers=3, width=24),
     "narrow mamba": dict(core="mamba", layers=1, width=8, tied=False),
+    "identity": dict(core="identity", width=16),
+    "linear": dict(core="linear", layers=2, width=16),
+    "sinusoidal": dict(core="transformer", layers=1, width=16, heads=2, positions="sinusoidal"),
 }
 shapes = pytest.mark.parametrize("shape", SHAPES.values(), ids=SHAPES)
 STAR = gm.path_star(8, 4)
@@ -86,7 +89,7 @@ def test_in_context_steps_are_counted_too(monkeypatch):
 def test_an_evaluation_is_a_forward_pass_over_what_is_held(shape):
     task = gm.PathTask(STAR)
     model = gm.SequenceModel(task.vocabulary.n_tokens, **shape)
-    for block in model.core.blocks:
+    for block in getattr(model.core, "blocks", ()):
         block.kernel = plain_attention
     with torch.no_grad(), FlopCounterMode(display=False) as counter:
         for inputs, targets in task.held().values():
@@ -110,7 +113,9 @@ def test_bytes_and_memory_grow_with_what_they_count():
     assert two.bytes - one.bytes == 20 * 4 * task.vocabulary.n_tokens and two.memory > one.memory > 16 * one.parameters
     frozen = cost.step_cost({**model.settings, "frozen": True}, task, Stage(1, 1e-3, edges=4))
     inside, tables = cost.parameters_of(model.settings)
-    assert one.bytes - frozen.bytes == 32 * tables and one.memory - frozen.memory == 16 * tables
+    words = task.vocabulary.n_tokens * 16  # positions stay trained
+    assert tables == words + 32 * 16
+    assert one.bytes - frozen.bytes == 32 * words and one.memory - frozen.memory == 16 * words
     small, large = (cost.step_cost(model.settings, task, Stage(1, 1e-3, edges=8), chunk_bytes=size) for size in (64, 2**28))
     assert large.memory - small.memory == 3 * (4 * 8 * task.vocabulary.n_tokens - 64)
 
@@ -153,3 +158,27 @@ def test_recipes_at_the_papers_size_fit_and_keep_the_device_busy():
     assert facts.steps == round(recipes.PAPER.passes * len(task.edges) / facts.edges) and facts.warmup and not paths.warmup
     small = gm.PathTask(gm.path_star(8, 3), target="first")
     assert [stage.edges for stage in recipes.edges_then_first(small, recipes.PAPER)] == [32, 32]
+
+
+class Own(torch.nn.Module):
+    """A core as a reader may register one: it weighs, then multiplies, and says nothing about operations."""
+
+    sequential, dropout_sites = False, 0
+
+    def __init__(self, width, layers, heads, generator, std):
+        super().__init__()
+        self.weights = torch.nn.Parameter(torch.randn(layers, width, generator=generator) * std)
+        self.map = torch.nn.Parameter(torch.randn(width, width, generator=generator) * std)
+
+    def forward(self, x, drop, last):
+        return (x[:, -last:] * self.weights.prod(0)) @ self.map
+
+
+def test_a_core_that_is_not_ours_is_counted_itself(monkeypatch):
+    monkeypatch.setitem(gm.models.CORES, "own", Own)
+    task, stage = gm.PathTask(STAR), Stage(1, 1e-3, edges=5, paths=3)
+    model = gm.SequenceModel(task.vocabulary.n_tokens, core="own", width=24, layers=3)
+    price = cost.step_cost(model.settings, task, stage)
+    assert price.parameters == sum(p.numel() for p in model.parameters()) == 24 * (24 + 3 + task.vocabulary.n_tokens)
+    assert cost.forward_flops(model.settings, 7, 4, 2) == 2 * 7 * 2 * 24 * 24
+    assert price.flops == counted(model, task, stage, monkeypatch)
