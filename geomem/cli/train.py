@@ -1,7 +1,6 @@
 """The command ``geomem train``: one model, one task, and what came out."""
 
 import argparse
-import importlib.metadata
 import json
 import platform
 import subprocess
@@ -12,7 +11,7 @@ from pathlib import Path
 import torch
 from tqdm import tqdm
 
-from .. import _checks
+from .. import __version__, _checks
 from ..graphs import path_star, tree_star
 from ..measures import first_hop_accuracy, sampled
 from ..models import CORES, SequenceModel
@@ -195,7 +194,7 @@ def _result(run: Result, recipe: list[Stage], whole: bool) -> dict:
     result |= {"flops_per_step": flops, "flops_per_second": speed, "peak_flops_per_second": rate}
     result |= {"utilisation": None if rate is None or speed is None else speed / rate, "peak_memory": _peak_memory(device)}
     result |= {"device": name, "commit": _commit()}
-    result["versions"] = {"python": platform.python_version(), "geomem": _version(), "torch": torch.__version__}
+    result["versions"] = {"python": platform.python_version(), "geomem": __version__, "torch": torch.__version__}
     return result | {"history": history} if whole else result
 
 
@@ -278,11 +277,3 @@ def _free_file(path: str) -> Path:
         raise ValueError(f"out must be a file, got the folder {str(path)!r}. Name a file in it.")
     checkpoints.folder_of(path.parent)
     return path
-
-
-def _version() -> str | None:
-    """Return geomem's version, if it was installed."""
-    try:
-        return importlib.metadata.version("geomem")
-    except importlib.metadata.PackageNotFoundError:
-        return None
