@@ -2,6 +2,8 @@
 
 import importlib
 
+__version__ = "0.2.0"
+
 from .graphs import Graph, cycle, grid, irregular, named_graph, path_star, read_edges, tree_star
 from .spectral import Spectrum
 from .measures import arm_separation, cosine_by_hops, cosines, edge_recall, first_hop_accuracy

@@ -4,7 +4,6 @@
 """
 
 import argparse
-import os
 from concurrent.futures import ThreadPoolExecutor
 
 from geomem import runner
@@ -38,8 +37,8 @@ def main(argv=None):
     options = parser.parse_args(argv)
     if options.in_place and (options.parameter or options.profile):
         raise book.UserError("Committed chapters show their own parameters: --in-place takes neither -p nor --profile.")
-    profile = options.profile or ("laptop" if options.in_place else os.environ.get("BOOK_PROFILE", "laptop"))
     try:
+        profile = "laptop" if options.in_place else runner.profile_of({}, options.profile)
         work = [(c, parameters.values(parameters.of_notebook(c), options.parameter)) for c in book.select(options.chapters)]
     except ValueError as error:
         raise book.UserError(str(error)) from None

@@ -2,6 +2,7 @@
 
 import argparse
 
+from .. import __version__
 from .rest import add_rest
 from .run import add_run
 from .sweep import add_sweep
@@ -29,6 +30,7 @@ def main(argv: list[str] | None = None) -> None:
         Ours.
     """
     parser = _Parser(prog="geomem", description="Train models on graphs and measure what they remember.")
+    parser.add_argument("--version", action="version", version=f"%(prog)s {__version__}")
     added = parser.add_subparsers(dest="command", required=True)
     graphs = add_train(added)  # a further command adds itself here, and says with set_defaults what runs it
     add_rest(added)

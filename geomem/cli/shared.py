@@ -3,7 +3,7 @@
 import sys
 
 from .. import _checks
-from ..runner.job import PROFILES
+from ..reporting.profiles import PROFILES
 
 
 def add_shared(p) -> None:

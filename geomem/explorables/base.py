@@ -19,6 +19,7 @@ from PIL import Image
 
 from ..graphs import Graph
 from ..reporting import figures
+from ..reporting.statistics import significant
 
 LARGEST = 150_000
 """Bytes of an island: what the page must load for it, its poster included."""
@@ -54,7 +55,7 @@ class Explorable(anywidget.AnyWidget):
         Raises:
             ValueError: If it is larger than 150,000 bytes.
         """
-        text = json.dumps(self.values(), separators=(",", ":"), sort_keys=True, allow_nan=False)
+        text = json.dumps(_stable(self.values()), separators=(",", ":"), sort_keys=True, allow_nan=False)
         image = f'<img alt="{html.escape(self.alt)}" src="data:image/png;base64,{self._image()}" />'
         whole = f'<div class="explorable" data-explorable="{html.escape(text)}">{image}</div>'
         if len(whole) > LARGEST:
@@ -79,6 +80,15 @@ class Explorable(anywidget.AnyWidget):
         if "google.colab" not in sys.modules:  # there the widget itself is shown
             data["text/html"] = self.island()
         return data, metadata
+
+
+def _stable(value):
+    """Return plain data with its numbers in eight digits: the page needs no more, and another processor has others."""
+    if isinstance(value, dict):
+        return {name: _stable(part) for name, part in value.items()}
+    if isinstance(value, list | tuple):
+        return [_stable(part) for part in value]
+    return significant(value, 8) if isinstance(value, float) else value
 
 
 def graph_data(graph: Graph) -> dict:

@@ -1,7 +1,6 @@
 """Numbers with provenance: what a chapter measured and what it concludes, kept in the metadata of its outputs."""
 
 import json
-import os
 import re
 import sys
 from collections.abc import Sequence
@@ -10,16 +9,20 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
-from .statistics import mean_sd, spread
+from .. import _checks
+from .profiles import profile_of
+from .statistics import mean_sd, significant, spread
 
 
-def record(name: str, values, *, template: str) -> None:
+def record(name: str, values, *, template: str, digits: int = 8) -> None:
     """Show one sentence with mean, spread and n, and keep the values in the output's metadata.
 
     Args:
         name: What evidence lists call it: lower case, digits and underscores.
         values: One number a seed, or a single number.
         template: A sentence with one ``{}`` where "mean +- sd (n = ...)" goes.
+        digits: Significant digits that are kept, 1 to 17. Eight are the same on every processor; after a long training
+            fewer may be.
 
     Raises:
         ValueError: If the name or sentence has the wrong form, or a value is missing or not finite.
@@ -38,14 +41,17 @@ def record(name: str, values, *, template: str) -> None:
     values = torch.as_tensor(values, dtype=torch.float64).flatten()
     if not len(values) or not values.isfinite().all():
         raise ValueError(f"values of {name!r} must be finite and at least one, got {values.tolist()[:5]}.")
-    mean, sd = mean_sd(values)
-    text = template.format(spread(mean, sd, len(values)))
+    if _checks.integer("digits", digits, least=1) > 17:
+        raise ValueError(f"digits must be at most 17, got {digits}: a number has no more.")
+    kept = [significant(value, digits) for value in values.tolist()]
+    mean, sd = mean_sd(torch.tensor(kept, dtype=torch.float64))
+    text = template.replace("{}", spread(mean, sd, len(kept)))  # other braces are text
     data = {
         "name": name,
-        "values": values.tolist(),
-        "mean": mean,
-        "sd": sd,
-        "n": len(values),
+        "values": kept,
+        "mean": significant(mean, digits),
+        "sd": None if sd is None else significant(sd, digits),
+        "n": len(kept),
         "template": template,
         "text": text,
     }
@@ -66,7 +72,7 @@ def claim(
 
     Raises:
         TypeError: If ``holds`` is neither a bool nor None.
-        ValueError: If the id has the wrong form or no evidence is named.
+        ValueError: If the id has the wrong form, no evidence is named, or there is no such profile.
 
     Source:
         Ours.
@@ -83,7 +89,7 @@ def claim(
         raise TypeError(f"holds must be True, False or None, got {holds!r}. Write bool(...) around a numpy value.")
     if isinstance(evidence, str) or not evidence:
         raise ValueError(f"evidence must list at least one record's name, got {evidence!r}.")
-    profile = profile or os.environ.get("BOOK_PROFILE", "laptop")
+    profile = profile_of(profile)
     smoke = profile == "smoke"
     verdict = {True: "the criterion is met", False: "the criterion is not met", None: "not tested"}[holds]
     where = f"{id}, {part}" if part else id

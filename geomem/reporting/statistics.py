@@ -1,7 +1,5 @@
 """Means, spreads and nulls."""
 
-import math
-
 import torch
 from torch import Tensor
 
@@ -54,15 +52,36 @@ def exceeds_null(values, null, *, errors: float = 3.0) -> bool:
 
 
 def spread(mean: float, sd: float | None, n: int) -> str:
-    """Return "mean ± sd (n = ...)", rounded to what the spread leaves stable: two digits of sd, at most four decimals.
+    """Return "mean ± sd (n = ...)" with two digits of sd, and of the mean as many as sd leaves stable.
+
+    What is small is written as 1.0e-06: a spread that is there never reads as zero.
 
     Example:
-        >>> spread(0.91234, 0.0123, 10), spread(4.0, None, 1)
-        ('0.912 ± 0.012 (n = 10)', '4 (n = 1)')
+        >>> spread(0.91234, 0.0123, 10), spread(4.0, None, 1), spread(3e-6, 1e-6, 5)
+        ('0.912 ± 0.012 (n = 10)', '4 (n = 1)', '3.0e-06 ± 1.0e-06 (n = 5)')
     """
     if sd is None:
         return f"{mean:.4g} (n = {n})"
-    decimals = 4 if sd == 0 else min(4, max(0, 1 - math.floor(math.log10(sd))))
     if sd == 0:
         return f"{mean:.4g} ± 0 (n = {n})"
-    return f"{mean:.{decimals}f} ± {sd:.{decimals}f} (n = {n})"
+    last = _exponent(sd, 1) - 1  # the place of the last digit that is shown
+    if last >= -5:
+        return f"{mean:.{max(0, -last)}f} ± {sd:.{max(0, -last)}f} (n = {n})"
+    mean = round(mean, -last)
+    shown = f"{mean:.{-last}f}" if abs(mean) >= 1e-3 else f"{mean:.{_exponent(mean, 0) - last}e}" if mean else "0"
+    return f"{shown} ± {sd:.1e} (n = {n})"
+
+
+def _exponent(value: float, digits: int) -> int:
+    """Return the power of ten of a number's first digit, once it is rounded to that many further digits."""
+    return int(f"{value:.{digits}e}".partition("e")[2])
+
+
+def significant(value: float, digits: int) -> float:
+    """Return a number rounded to that many significant digits.
+
+    Example:
+        >>> significant(0.123456789012, 8), significant(-98765.4, 2)
+        (0.12345679, -99000.0)
+    """
+    return float(f"{value:.{digits - 1}e}")

@@ -1,7 +1,7 @@
 """Runs with provenance: a chapter or a command, its parameters, one record; many of them on Dask."""
 
+from ..reporting.profiles import PROFILES
 from .job import (
-    PROFILES,
     chapter,
     chapters,
     code,

@@ -4,7 +4,6 @@ import functools
 import hashlib
 import importlib.util
 import json
-import os
 import platform
 import re
 from collections.abc import Mapping
@@ -13,9 +12,9 @@ from pathlib import Path
 import torch
 
 from .. import _checks
+from ..reporting.profiles import profile_of as chosen
 from .parameters import cells_of, source_of
 
-PROFILES = ("smoke", "laptop", "paper")
 PACKAGE = Path(__file__).resolve().parents[1]
 BOOK = PACKAGE.parent / "book"
 RUN_ID = re.compile(r"[0-9a-f]{16}")
@@ -33,18 +32,31 @@ def chapters(folder: Path | None = None) -> list[Path]:
     return sorted((folder or BOOK).glob("[0-9]*.ipynb"))
 
 
-def chapter(prefix: str, known: list[Path] | None = None) -> Path:
-    """Return the chapter that a unique beginning of its name stands for, or the notebook file of that path."""
-    if str(prefix).endswith(".ipynb") and Path(prefix).is_file():
-        return Path(prefix).resolve()
+def chapter(name: str, known: list[Path] | None = None) -> Path:
+    """Return the chapter of a number or a unique beginning of a name, or the notebook file of a path.
+
+    A path that is not there stands for no chapter of the book, even where a chapter has that file's name.
+    """
+    name = str(name)
+    if name.endswith(".ipynb") and name not in (path.name for path in known or ()):
+        if not Path(name).is_file():
+            raise ValueError(f"chapter must be a notebook's path or a chapter, got {name!r}: there is no such file.")
+        return Path(name).resolve()
     known = chapters() if known is None else known
     if not known:
-        raise ValueError(f"chapter must be the path of a notebook, got {prefix!r}: the book is not on this machine.")
-    found = [path for path in known if path.stem.startswith(Path(prefix).stem)]
-    if len(found) != 1 or not Path(prefix).stem:
+        raise ValueError(f"chapter must be the path of a notebook, got {name!r}: the book is not on this machine.")
+    found = [path for path in known if name.isdecimal() and _number(path) == int(name)]
+    found = found or [path for path in known if name and path.name.startswith(name)]
+    if len(found) != 1:
         trouble = "fits several chapters" if found else "fits no chapter"
-        raise ValueError(f"{prefix!r} {trouble}: choose one of {', '.join(path.stem for path in found or known)}.")
+        raise ValueError(f"{name!r} {trouble}: choose one of {', '.join(path.stem for path in found or known)}.")
     return found[0]
+
+
+def _number(path: Path) -> int | None:
+    """Return the number that a chapter's name begins with: 4 of 04_hardest_token."""
+    number = re.match(r"\d*", path.stem).group()
+    return int(number) if number else None
 
 
 def title(notebook: Path) -> str:
@@ -116,7 +128,7 @@ def profile_of(given: Mapping, profile: str | None) -> str:
     """Return the profile that a chapter will run in, by its parameter, the option, or BOOK_PROFILE."""
     if profile and given.get("profile") not in (None, "", profile):
         raise ValueError(f"profile must be given once, got {profile!r} and {given['profile']!r}.")
-    return given.get("profile") or profile or os.environ.get("BOOK_PROFILE", "laptop")
+    return chosen(given.get("profile") or profile)
 
 
 def record_of(home: Path) -> dict | None:

@@ -4,6 +4,7 @@ import contextlib
 import hashlib
 import json
 import os
+import tempfile
 from pathlib import Path
 
 import torch
@@ -21,9 +22,8 @@ def folder_of(folder: str | Path) -> Path:
     folder = Path(folder)
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        probe = folder / f".{os.getpid()}.part"
-        probe.touch()
-        probe.unlink()
+        with tempfile.TemporaryFile(dir=folder):
+            pass
     except OSError as error:
         reason = error.strerror or type(error).__name__
         raise ValueError(f"folder must be one that can be written to, got {str(folder)!r}: {reason}.") from None
@@ -32,15 +32,14 @@ def folder_of(folder: str | Path) -> Path:
 
 @contextlib.contextmanager
 def _whole(path: Path):
-    """Give the name of a file beside ``path`` to write; then put it in its place, so that a kill leaves old or new."""
-    part = path.with_name(f".{path.name}.{os.getpid()}.part")
-    try:
+    """Yield a temporary path beside ``path``, then atomically replace ``path`` by what was written there."""
+    # A folder of its own, and not a temporary file: that would be readable by its owner alone.
+    with tempfile.TemporaryDirectory(prefix=f".{path.name}.", suffix=".part", dir=path.parent) as own:
+        part = Path(own, path.name)
         yield part
         with open(part, "rb") as file:
             os.fsync(file.fileno())
         os.replace(part, path)
-    finally:
-        part.unlink(missing_ok=True)
 
 
 def write_whole(path: str | Path, content: str | bytes) -> None:

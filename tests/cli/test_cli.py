@@ -3,6 +3,7 @@ import os
 import re
 import subprocess
 import sys
+import tomllib
 from pathlib import Path
 
 import pytest
@@ -342,6 +343,18 @@ def test_a_bug_keeps_its_traceback(monkeypatch):
     monkeypatch.setattr(command, "train", bug)
     with pytest.raises(RuntimeError, match="the shapes do not fit"):
         cli.main(STAR)
+
+
+def test_the_version_is_the_package_s_own(capsys):
+    with pytest.raises(SystemExit) as stop:
+        cli.main(["--version"])
+    assert stop.value.code == 0 and capsys.readouterr().out == f"geomem {gm.__version__}\n"
+    assert told(capsys, *STAR, "--steps-scale", "0.01")["versions"]["geomem"] == gm.__version__
+    root = Path(__file__).parents[2]
+    project = tomllib.loads((root / "pyproject.toml").read_text(encoding="utf8"))
+    assert project["project"]["dynamic"] == ["version"]
+    assert project["tool"]["setuptools"]["dynamic"]["version"] == {"attr": "geomem.__version__"}
+    assert f"\nversion: {gm.__version__}\n" in (root / "CITATION.cff").read_text(encoding="utf8")
 
 
 def test_help_names_every_option(capsys):

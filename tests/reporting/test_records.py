@@ -9,6 +9,7 @@ import torch
 from nbclient import NotebookClient
 
 import geomem as gm
+from geomem import reporting
 from geomem.reporting import records
 
 EXACT = 1e-12  # means and deviations of a handful of float64 numbers
@@ -36,12 +37,57 @@ def test_single_value_has_no_spread(capsys):
     [
         (0.98765, 0.0213, "0.988 ± 0.021 (n = 5)"),
         (123.4, 17.0, "123 ± 17 (n = 5)"),
-        (0.5, 0.0000001, "0.5000 ± 0.0000 (n = 5)"),
+        (0.91, 0.00032, "0.91000 ± 0.00032 (n = 5)"),
+        (0.5, 1e-7, "0.50000000 ± 1.0e-07 (n = 5)"),
+        (3e-6, 1e-6, "3.0e-06 ± 1.0e-06 (n = 5)"),
+        (1e-8, 3e-6, "0 ± 3.0e-06 (n = 5)"),
+        (-2e-4, 9.96e-6, "-2.00e-04 ± 1.0e-05 (n = 5)"),
+        (0.3, 0.0996, "0.30 ± 0.10 (n = 5)"),
         (1.0, 0.0, "1 ± 0 (n = 5)"),
     ],
 )
 def test_number_is_rounded_to_what_is_stable(mean, sd, text):
     assert records.spread(mean, sd, 5) == text
+
+
+def test_a_spread_that_is_there_never_reads_as_zero():
+    for exponent in range(-20, 4):
+        for mean in (0.0, 1e-12, -3e-5, 0.7, 41.0):
+            shown = records.spread(mean, 1.7 * 10.0**exponent, 5).partition(" ± ")[2].partition(" ")[0]
+            assert float(shown) == pytest.approx(1.7 * 10.0**exponent, rel=0.2)
+
+
+def test_braces_in_a_sentence_are_text(capsys):
+    gm.record("x", [1.0], template="over {1, 2}: {}.")
+    assert capsys.readouterr().out == "over {1, 2}: 1 (n = 1).\n"
+
+
+@pytest.mark.parametrize(("digits", "kept"), [(8, [0.33333333, 1.2345679e-09]), (3, [0.333, 1.23e-09])])
+def test_a_record_keeps_the_digits_that_are_stable(digits, kept, monkeypatch):
+    shown = []
+    monkeypatch.setattr(records, "_show", lambda text, data: shown.append(data["record"]))
+    gm.record("x", [1 / 3, 1.23456789012e-9], template="{}", digits=digits)
+    gm.record("x", [1 / 3 * (1 + 1e-13), 1.23456789012e-9 * (1 - 1e-13)], template="{}", digits=digits)
+    assert shown[0]["values"] == kept and shown[0] == shown[1]
+    assert all(shown[0][name] == float(f"{shown[0][name]:.{digits}g}") for name in ("mean", "sd"))
+    with pytest.raises(ValueError, match="digits must be at most 17, got 18"):
+        gm.record("x", [1.0], template="{}", digits=18)
+
+
+def test_a_profile_that_is_none_is_refused(monkeypatch):
+    assert reporting.profile_of() == "laptop" and reporting.profile_of("smoke") == "smoke"
+    monkeypatch.setenv("BOOK_PROFILE", "fancy")
+    assert reporting.profile_of("smoke") == "smoke"
+    with pytest.raises(ValueError, match="BOOK_PROFILE must be one of 'smoke', 'laptop', 'paper', got 'fancy'"):
+        gm.claim("C7", holds=True, evidence=["recall"])
+    with pytest.raises(ValueError, match="profile must be one of 'smoke', 'laptop', 'paper', got 'fancy'"):
+        reporting.by_profile("fancy", 3, smoke=1, laptop=2, paper=3)
+
+
+def test_a_value_that_is_given_wins_over_the_profile():
+    defaults = {"smoke": 40, "laptop": 500, "paper": 10_000}
+    assert {p: reporting.by_profile(p, 0, **defaults) for p in defaults} == defaults
+    assert {reporting.by_profile(p, 500, **defaults) for p in defaults} == {500}
 
 
 @pytest.mark.parametrize(

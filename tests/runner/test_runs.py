@@ -81,6 +81,10 @@ def test_plain_papermill_gives_the_same_numbers(tmp_path):
         (["run", "0"], "'0' fits several chapters: choose one of 01_"),
         (["run", "three"], "'three' fits no chapter: choose one of 01_"),
         (["run", "../book"], "fits no chapter"),
+        (["run", "14"], "'14' fits no chapter: choose one of 01_"),
+        (["run", "nowhere/01_two_memories.ipynb"], "got 'nowhere/01_two_memories.ipynb': there is no such file"),
+        (["run", "01_two_memories.ipynb"], "got '01_two_memories.ipynb': there is no such file"),
+        (["run", "nowhere/01_two_memories"], "'nowhere/01_two_memories' fits no chapter"),
         (["run", "01", "-p", "degre=5"], "there is no parameter 'degre'; the nearest is 'degree'"),
         (["run", "01", "-p", "degree=many"], "degree must be of type int, got 'many'"),
         (["run", "01", "-p", "degree=1,2"], "degree must be of type int, got '1,2'"),
@@ -136,6 +140,20 @@ def test_a_missing_package_is_one_sentence(argv, missing, message, capsys, monke
     monkeypatch.setattr(runner.job.importlib.util, "find_spec", lambda name: None)
     with pytest.raises(ValueError, match="load_sweep needs pandas: pip install"):
         gm.load_sweep(tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("name", "stem"), [("1", "01_two"), ("04", "04_hard"), ("4", "04_hard"), ("11", "11_"), ("05_s", "05_")]
+)
+def test_a_number_or_a_beginning_stands_for_a_chapter(name, stem):
+    assert runner.chapter(name).stem.startswith(stem)
+
+
+@pytest.mark.parametrize("argv", [["run", "01"], ["sweep", "01"]])
+def test_a_profile_that_is_none_is_refused(argv, capsys, monkeypatch, tmp_path):
+    monkeypatch.setenv("BOOK_PROFILE", "fancy")
+    assert tiny.left(*argv, "--out", tmp_path / "out") == 2
+    assert "BOOK_PROFILE must be one of 'smoke', 'laptop', 'paper', got 'fancy'" in capsys.readouterr().err
 
 
 def test_chapters_and_parameters_are_listed(capsys):

@@ -1,5 +1,6 @@
 import json
 import os
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 import torch
@@ -157,3 +158,18 @@ def test_a_written_file_is_on_the_disk_before_it_takes_the_name(tmp_path, monkey
     monkeypatch.setattr(os, "replace", lambda a, b: (order.append(("name", os.stat(a).st_ino)), replace(a, b)))
     checkpoints.write(tmp_path, tensors(), INFO)
     assert [what for what, _ in order] == ["sync", "name"] and order[0][1] == order[1][1]
+
+
+def test_threads_may_write_one_path_at_once(tmp_path):
+    path, texts = tmp_path / "one.json", [str(number) * 10_000 for number in range(8)]
+
+    def write(text):
+        for _ in range(8):
+            checkpoints.write_whole(path, text)
+            assert path.read_text() in texts
+
+    with ThreadPoolExecutor(8) as pool:
+        list(pool.map(write, texts))
+    assert os.listdir(tmp_path) == ["one.json"]
+    (tmp_path / "other").touch()
+    assert path.stat().st_mode == (tmp_path / "other").stat().st_mode
