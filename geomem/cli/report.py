@@ -1,6 +1,5 @@
 """What ``geomem train`` says at the end: one JSON object, or the same in words."""
 
-import importlib.metadata
 import platform
 import subprocess
 import sys
@@ -8,7 +7,7 @@ from pathlib import Path
 
 import torch
 
-from .. import _checks
+from .. import __version__, _checks
 from ..training import cost
 from ..training.loop import Result, Stage
 
@@ -26,7 +25,7 @@ def result_of(run: Result, recipe: list[Stage], whole: bool) -> dict:
     result |= {"flops_per_step": flops, "flops_per_second": speed, "peak_flops_per_second": rate}
     result |= {"utilisation": None if rate is None or speed is None else speed / rate, "peak_memory": _peak_memory(device)}
     result |= {"device": name, "commit": _commit()}
-    result["versions"] = {"python": platform.python_version(), "geomem": _version(), "torch": torch.__version__}
+    result["versions"] = {"python": platform.python__version__, "geomem": __version__, "torch": torch.__version__}
     return result | {"history": history} if whole else result
 
 
@@ -70,11 +69,3 @@ def summary(run: Result, last: dict) -> str:
         of = f" ({last['first_hop_leaves']:,} leaves drawn)" if "first_hop_leaves" in last else ""
         lines += [f"{which} nearest in the embedding: {100 * nearest:.1f} %{of}"]
     return "\n".join(lines)
-
-
-def _version() -> str | None:
-    """Return geomem's version, if it was installed."""
-    try:
-        return importlib.metadata.version("geomem")
-    except importlib.metadata.PackageNotFoundError:
-        return None

@@ -133,9 +133,8 @@ def step_cost(settings: dict, task, stage, *, chunk_bytes: int = 2**28, low: boo
     core = sum(forward_flops(settings, *batch) for batch in batches)
     inside, tables = parameters_of(settings)
     trained = (0 if settings["frozen"] else _words(settings)) + _places(settings) * (settings["positions"] == "learned")
-    moving = (
-        inside + trained - (settings["n_tokens"] - n_tokens) * w * (not settings["frozen"])
-    )  # of the table, the borrowed rows
+    unread = 0 if settings["frozen"] else (settings["n_tokens"] - n_tokens) * w  # rows that a step with arms leaves alone
+    moving = inside + trained - unread
     flops = 3 * core + (4 if settings["frozen"] else 6) * answers * n_tokens * w
     moved = 32 * moving + 20 * answers * n_tokens
     held = min(chunk_bytes, 4 * answers * n_tokens) * (3 if low else 2)
