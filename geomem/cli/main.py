@@ -2,6 +2,7 @@
 
 import argparse
 
+from .graph import add_graph
 from .run import add_run
 from .sweep import add_sweep
 from .train import Trainings, add_train
@@ -30,6 +31,7 @@ def main(argv: list[str] | None = None) -> None:
     parser = _Parser(prog="geomem", description="Train models on graphs and measure what they remember.")
     added = parser.add_subparsers(dest="command", required=True)
     graphs = add_train(added)  # a further command adds itself here, and says with set_defaults what runs it
+    add_graph(added)
     add_run(added)
     add_sweep(added, {name: Trainings(p) for name, p in graphs.items()})
     args = parser.parse_args(argv)
