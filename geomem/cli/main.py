@@ -3,6 +3,7 @@
 import argparse
 
 from .. import __version__
+from .graph import add_graph
 from .rest import add_rest
 from .run import add_run
 from .sweep import add_sweep
@@ -34,6 +35,7 @@ def main(argv: list[str] | None = None) -> None:
     added = parser.add_subparsers(dest="command", required=True)
     graphs = add_train(added)  # a further command adds itself here, and says with set_defaults what runs it
     add_rest(added)
+    add_graph(added)
     add_run(added)
     add_sweep(added, {name: Trainings(p) for name, p in graphs.items()})
     args = parser.parse_args(argv)

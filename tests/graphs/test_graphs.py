@@ -1,5 +1,6 @@
 import copy
 import csv
+import gzip
 import pickle
 import warnings
 from collections import Counter
@@ -220,6 +221,20 @@ FILES = {
     "a comment may hold a quote": ('# a,"b\na,b\nb,c\n', "x.csv", {}),
     "windows lines and spaces": ("a , b\r\nb,c\r\n", "x.csv", {}),
     "header after a comment": ("# of facts\nfrom,to\na,b\nb,c\n", "x.csv", {"header": True}),
+    "utf-16": ("a,b\nb,c\n".encode("utf-16"), "x.csv", {}),
+    "gzip": (gzip.compress(b"a\tb\nb\tc\n"), "x.txt.gz", {}),
+    "a mark inside": ("a,b\n\ufeffb,c\n", "x.csv", {}),
+    "white space": ("a b\nb  c\n", "x.edges", {}),
+    "bars": ("a|b\nb|c\n", "x.csv", {}),
+    "given separator": ("a::b\nb::c\n", "x.csv", {"sep": ":", "columns": (0, 2)}),
+    "other comments": ("% note\na,b\nb,c\n", "x.csv", {"comments": "%"}),
+    "titles": ("note,To,From\nx,b,a\ny,c,b\n", "x.csv", {}),
+    "titles by name": ("x,who,whom\n1,a,b\n2,b,c\n", "x.csv", {"columns": ("who", "whom")}),
+    "titles of neo4j": (":START_ID(P),:TYPE,:END_ID(P)\na,knows,b\nb,knows,c\n", "x.csv", {}),
+    "triples with titles": ("head\trelation\ttail\na\tr\tb\nb\tr\tc\n", "x.tsv", {}),
+    "words above numbers": ("one,two,weight\na,b,1.5\nb,c,2\n", "x.csv", {}),
+    "weights": ("a,b,1.5\nb,c,2e-3\n", "x.csv", {}),
+    "an empty column": ("a,b,\nb,c,\n", "x.csv", {}),
     "columns": ("1,b,x,a\n2,c,x,b\n", "x.csv", {"columns": (3, 1)}),
 }
 
@@ -245,14 +260,30 @@ def test_repeated_and_reversed_rows_give_exactly_one_warning_that_counts_them(tm
 
 BAD_FILES = {
     "one column": ("a\nb\n", {}, "line 1: a row must have a column 1"),
-    "wrong separator": ("a\tb\n", {}, "separator"),
+    "wrong separator": ("a\tb\n", {"sep": ","}, "separator"),
+    "two separators": ("a;x,b;y\nc;x,d;y\n", {}, "told its separator, got rows that split at semicolon and comma alike"),
+    "a long separator": ("a,b\n", {"sep": "::"}, "sep must be one character, got '::'"),
+    "no such title": ("a,b\n", {"columns": ("x", "b")}, "got 'x', and there is none of that title, in \\['a', 'b'\\]"),
+    "a title twice": ("a,a\nx,y\n", {"columns": ("a", "b")}, "got 'a', and there is 2 of that title"),
+    "one column by two ways": (
+        "a,b\nx,y\n",
+        {"columns": ("a", 0)},
+        "two different columns, got \\('a', 0\\), both column 0",
+    ),
+    "titles without a header": ("a,b\n", {"columns": ("a", "b"), "header": False}, "header must not be False"),
+    "three columns of words": ("a,x,b\nb,y,c\n", {}, "which two of its 3 columns.*columns=\\(0, 2\\)"),
+    "an index": ("0,a,b\n1,b,c\n", {}, "column 0 only counts the rows, an index. Write columns=\\(1, 2\\)"),
+    "a matrix without names": ("0,1,1\n1,0,0\n1,0,0\n", {}, "got an adjacency matrix"),
+    "another word for loops": ("a,b\n", {"self_loops": "keep"}, "self_loops must be one of 'drop', 'error'"),
+    "damaged gzip": (b"\x1f\x8b\x08\x00abc", {}, "readable as gzip"),
     "too few in one row": ("a,b\nc\n", {}, "line 2"),
-    "self loop": ("a,b\nc,c\n", {}, "line 2.*'c' with itself"),
+    "self loop": ("a,b\nc,c\n", {"self_loops": "error"}, "line 2.*'c' with itself"),
+    "only self loops": ("a,a\nb,b\n", {}, "at least one pair of different names, got 2 self loops only"),
     "empty name": ("a,b\nc, \n", {}, "line 2: both names"),
     "empty": ("", {}, "at least one pair"),
     "only comments": ("# a,b\n", {}, "at least one pair"),
     "only a header": ("a,b\n", {"header": True}, "at least one pair"),
-    "not utf-8": (b"\xff\xfe\x00a", {}, "UTF-8"),
+    "not utf-8": (b"caf\xe9,b\n", {}, "must be UTF-8 text, got a byte that is not at 3"),
     "binary": (b"PK\x03\x04\x00\x00a,b\n", {}, "binary"),
     "negative column": ("a,b\n", {"columns": (0, -1)}, "a column must be at least 0"),
     "the same column twice": ("a,b\n", {"columns": (0, 0)}, "columns"),
