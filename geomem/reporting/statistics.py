@@ -62,7 +62,7 @@ def spread(mean: float, sd: float | None, n: int) -> str:
     """
     if sd is None:
         return f"{mean:.4g} (n = {n})"
-    if sd == 0:
+    if sd <= 1e-12 * abs(mean):  # equal values, whose mean was rounded
         return f"{mean:.4g} ± 0 (n = {n})"
     last = _exponent(sd, 1) - 1  # the place of the last digit that is shown
     if last >= -5:

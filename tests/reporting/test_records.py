@@ -195,3 +195,12 @@ def test_rows_at_the_papers_size_are_what_lies_there(tmp_path):
     (tmp_path / "paper").mkdir()
     (tmp_path / "paper" / "first_5000_5_0.json").write_text('{"seconds": 3}')
     assert gm.reporting.load_rows(tmp_path / "paper") == {"first_5000_5_0": {"seconds": 3}}
+
+
+def test_equal_values_have_no_spread_though_their_mean_is_rounded():
+    values = torch.full((5,), 0.92055, dtype=torch.float64)
+    mean, sd = gm.reporting.mean_sd(values)
+    assert (
+        gm.reporting.spread(mean, sd, 5) == "0.9205 ± 0 (n = 5)" or gm.reporting.spread(mean, sd, 5) == "0.9206 ± 0 (n = 5)"
+    )
+    assert gm.reporting.spread(0.9, 1e-9, 5) != "0.9 ± 0 (n = 5)"  # a spread that is there
