@@ -11,7 +11,7 @@ import time
 
 import geomem as gm
 
-REPEATS, STEPS = 5, {"all tokens": 4, "arms": 24}
+REPEATS, STEPS = 3, {"all tokens": 4, "arms": 24}
 KINDS = {"facts": 0, "facts and paths": 128}
 
 

@@ -150,7 +150,7 @@ def few_arms(task: PathTask, size: Size = LAPTOP, *, arms: int | None = None) ->
     Example:
         >>> from geomem.graphs import path_star
         >>> [stage.steps for stage in few_arms(PathTask(path_star(5000, 5), target="first"))]
-        [781, 977]
+        [782, 977]
     """
     d = len(task.graph.paths)
     arms = min(ARMS, d) if arms is None else arms

@@ -399,34 +399,43 @@ def test_every_row_of_the_gpu_list_has_a_file_of_its_own():
 
 # --- large path-stars
 
-LARGE = "train path-star --degree 3400 --length 4 --target first --width 8 --layers 1 --device cpu --seed 100".split()
-LARGE += ["--steps-scale", "0.02"]
+LARGE = "train path-star --degree 200 --length 4 --target first --width 8 --layers 1 --device cpu --seed 100".split()
+LARGE += ["--steps-scale", "0.2"]
 
 
+@pytest.fixture
+def _many(monkeypatch):
+    """Let arms be drawn on stars of 600 nodes and more."""
+    monkeypatch.setattr(command, "MANY_NODES", 600)
+
+
+@pytest.mark.usefixtures("_many")
 def test_a_large_star_draws_arms_and_says_so_and_a_small_one_does_not(capsys):
     result = told(capsys, *LARGE)
-    task = gm.PathTask(gm.path_star(3400, 4), target="first", seed=100)
+    task = gm.PathTask(gm.path_star(200, 4), target="first", seed=100)
     stages = recipes.few_arms(task)
     recipe = result["settings"]["recipe"]
     assert [stage["arms"] for stage in recipe] == [128, 128] and [stage["lr"] for stage in recipe] == [s.lr for s in stages]
-    assert [stage["steps"] for stage in recipe] == [round(0.02 * s.steps) for s in stages]
+    assert [stage["steps"] for stage in recipe] == [round(0.2 * s.steps) for s in stages]
     assert result["settings"]["model"]["heads"] == 1 and len(result["settings"]["snapshots"]) == 10
     cli.main(LARGE)
-    assert "a step drew 128 of 3,400 arms, whose nodes were its candidates" in capsys.readouterr().out
-    small = [word if word != "3400" else "3300" for word in LARGE]  # 9,901 nodes
+    assert "a step drew 128 of 200 arms, whose nodes were its candidates" in capsys.readouterr().out
+    small = [word if word != "200" else "199" for word in LARGE]  # 598 nodes
     assert all(
         stage["arms"] == 0 for stage in told(capsys, *small, "--recipe", "mixed", "--heads", "1")["settings"]["recipe"]
     )
 
 
+@pytest.mark.usefixtures("_many")
 def test_arms_are_as_many_as_asked_at_any_size(capsys):
     asked = [*STAR, "--target", "first"]
     few, none = (told(capsys, *asked, "--arms", k)["settings"]["recipe"] for k in ("4", "0"))
     assert {stage["arms"] for stage in few} == {4} and {stage["arms"] for stage in none} == {0}
-    whole = told(capsys, *LARGE, "--arms", "0", "--steps-scale", "0.001")["settings"]
+    whole = told(capsys, *LARGE, "--arms", "0", "--steps-scale", "0.01")["settings"]
     assert {stage["arms"] for stage in whole["recipe"]} == {0} and whole["model"]["heads"] == 4
 
 
+@pytest.mark.usefixtures("_many")
 def test_node2vec_learns_facts_alone_and_its_map_is_measured(capsys):
     asked = [*STAR, "--model", "node2vec"]
     result = told(capsys, *asked, "--decay", "0.3")
@@ -438,7 +447,7 @@ def test_node2vec_learns_facts_alone_and_its_map_is_measured(capsys):
     out = capsys.readouterr().out
     assert "first hops nearest in the embedding" in out and "held-out" not in out
     (stage,) = told(capsys, *LARGE, "--model", "node2vec")["settings"]["recipe"]
-    assert (stage["arms"], stage["table"]) == (128, "rms") and stage["decay"] == pytest.approx(4 * 128 / 3400)
+    assert (stage["arms"], stage["table"]) == (128, "rms") and stage["decay"] == pytest.approx(4 * 128 / 200)
     assert "recipe must be left out for node2vec, got 'mixed'" in refused(
         capsys, *TREE, "--model", "node2vec", "--recipe", "mixed"
     )
