@@ -47,7 +47,7 @@ def _matrix_market(text: str) -> nx.Graph:
         zip(matrix.row.tolist(), matrix.col.tolist(), strict=True))  # fmt: skip
     symmetric = all((v, u) in pairs for u, v in pairs)
     graph = nx.Graph() if symmetric else nx.DiGraph()
-    graph.add_nodes_from(range(1, matrix.shape[0] + 1))
+    graph.graph["rows"] = matrix.shape[0]  # a row without an entry is counted and not made: there may be billions
     graph.add_edges_from((u + 1, v + 1) for u, v in sorted(pairs))
     return graph
 
@@ -95,7 +95,7 @@ def pairs_in(text: str, suffix: str, file: str) -> tuple[list, list[str], list[s
     said = [kind, by] if by else [kind]
     said += ["directions ignored"] if graph.is_directed() else []
     said += [f"edge attributes ignored: {', '.join(attributes[:8])}"] if attributes else []
-    alone = nx.number_of_isolates(graph)
+    alone = nx.number_of_isolates(graph) + max(0, graph.graph.get("rows", 0) - len(graph))
     return pairs, said, [f"{alone:,} node{'s' * (alone != 1)} without an edge dropped"] if alone else []
 
 
