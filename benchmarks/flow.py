@@ -9,8 +9,9 @@ import time
 import torch
 
 import geomem as gm
-from geomem import blockwise, cost
-from geomem.loss import CHUNK_BYTES, product
+from geomem._products import CHUNK_BYTES, product
+from geomem.node2vec import blockwise
+from geomem.training import cost
 
 
 def seconds_of(work, device: torch.device, *, least: float = 1.0, repeats: int = 3) -> float:

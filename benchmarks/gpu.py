@@ -7,8 +7,8 @@ import argparse
 from dataclasses import replace
 
 import geomem as gm
-from geomem import cost, recipes
-from geomem.cli import PROFILES
+from geomem.cli.train import PROFILES
+from geomem.training import cost, recipes
 
 RATES = (3e-4, 5e-4, 1e-3, 2e-3)
 

@@ -1,6 +1,7 @@
 """Random graphs, files and parameters: each works or is refused in one sentence. ``make fuzz`` tries many more."""
 
 import contextlib
+import gzip
 import io
 import os
 import warnings
@@ -11,8 +12,9 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 import geomem as gm
-from geomem import cli, parameters, runs
-from geomem.parameters import Parameter
+from geomem import cli, runner
+from geomem.runner import parameters
+from geomem.runner.parameters import Parameter
 
 CASES = int(os.environ.get("FUZZ", "500"))
 FUZZ = settings(max_examples=CASES, deadline=None, database=None, derandomize="FUZZ" not in os.environ,
@@ -54,21 +56,78 @@ def is_a_graph(g):
 FIELD = st.sampled_from(["a", "b", "", " ", '"', '""', '"a,b"', "#", "\t", "\ufeff", "é", "\x00", "0", "a\rb"]) | st.text(
     max_size=5
 )
-ROW = st.lists(FIELD, max_size=4).map(",".join)
-LINES = st.lists(ROW, max_size=6).map("\n".join).map(lambda text: text.encode("utf8", "surrogatepass"))
+SEPARATOR = st.sampled_from([",", ";", "\t", "|", " ", ", ", ":", "  "])
+TITLES = st.sampled_from(
+    ["Source,Target", "Id;Source;Target", "head\trelation\ttail", ":START_ID(P)|:END_ID(P)", ",0,1", "# a,b"]
+)
+CODING = st.sampled_from(["utf-8", "utf-8-sig", "utf-16", "utf-16-le", "utf-32", "latin-1"])
+
+
+@st.composite
+def lines(draw):
+    """Return the bytes of a file of random rows: one separator or several, titles or not, any line end and encoding."""
+    one, mixed, end = draw(SEPARATOR), draw(st.booleans()), draw(st.sampled_from(["\n", "\r\n", "\r"]))
+    rows = draw(st.lists(st.lists(FIELD | st.sampled_from(["1", "0", "2.5", "3,5"]), max_size=4), max_size=6))
+    text = [(draw(SEPARATOR) if mixed else one).join(row) for row in rows]
+    text = end.join(draw(st.lists(TITLES, max_size=1)) + text + draw(st.lists(st.just("a b {'weight': 1}"), max_size=1)))
+    coding = draw(CODING)
+    data = text.encode(coding, "replace" if coding == "latin-1" else "surrogatepass")
+    return gzip.compress(data) if draw(st.booleans()) else data
+
+
+COLUMN = st.integers(-1, 3) | st.sampled_from(["Source", "target", "", "a"])
+OPTIONS = st.fixed_dictionaries(
+    {},
+    optional={
+        "columns": st.none() | st.tuples(COLUMN, COLUMN),
+        "header": st.none() | st.booleans(),
+        "sep": st.none() | st.sampled_from([*",;\t| :", "", "\n", '"', "ab", "é"]),
+        "comments": st.none() | st.sampled_from(["#", "", "%", "//"]),
+        "self_loops": st.sampled_from(["drop", "error", "keep"]),
+    },
+)
 
 
 @FUZZ
 @given(
-    content=LINES | st.binary(max_size=40),
-    suffix=st.sampled_from([".csv", ".tsv", ""]),
-    columns=st.tuples(st.integers(-1, 3), st.integers(-1, 3)) | st.just((0, 1)),
-    header=st.booleans(),
+    content=lines() | st.binary(max_size=40),
+    suffix=st.sampled_from([".csv", ".tsv", "", ".txt", ".edges", ".csv.gz"]),
+    options=OPTIONS,
 )
-def test_read_edges(folder, content, suffix, columns, header):
+def test_read_edges(folder, content, suffix, options):
     path = folder / f"facts{suffix}"
     path.write_bytes(content)
-    is_a_graph(works_or_says(gm.read_edges, path, columns=columns, header=header))
+    g = works_or_says(gm.read_edges, path, **options)
+    is_a_graph(g)
+    assert g is None or (g.source.startswith(path.name) and "\n" not in g.source.replace("\\n", ""))
+
+
+PLAIN = nx.Graph([("a", "b"), ("b", "c c"), ("c c", "é")])
+WHOLE = {
+    ".graphml": "\n".join(nx.generate_graphml(PLAIN)),
+    ".gml": "\n".join(nx.generate_gml(PLAIN)),
+    ".gexf": "\n".join(nx.generate_gexf(PLAIN)),
+    ".net": "\n".join(nx.generate_pajek(PLAIN)),
+    ".adjlist": "\n".join(nx.generate_adjlist(PLAIN)),
+    ".json": '{"nodes": [{"id": "a"}, {"id": "b"}], "links": [{"source": "a", "target": "b"}]}',
+    ".mtx": "%%MatrixMarket matrix coordinate real symmetric\n3 3 2\n2 1 1.0\n3 2 1.0\n",
+}
+
+
+@FUZZ
+@given(
+    suffix=st.sampled_from(list(WHOLE)),
+    cut=st.tuples(st.integers(0, 2000), st.integers(0, 40)),
+    put=st.sampled_from(["", "null", '"', "<", "-1", "9" * 30, "\n", "{", "nan"]) | st.text(max_size=4),
+    other=st.lists(FIELD, max_size=8).map(" ".join) | st.none(),
+)
+def test_damaged_files_of_other_formats(folder, suffix, cut, put, other):
+    whole = WHOLE[suffix]
+    start = cut[0] % len(whole)
+    text = whole[:start] + put + whole[start + cut[1] :] if other is None else other
+    path = folder / f"facts{suffix}"
+    path.write_bytes(text.encode("utf8", "surrogatepass"))
+    is_a_graph(works_or_says(gm.read_edges, path))
 
 
 NODE = st.integers(-3, 5) | st.text(max_size=2) | st.none() | st.tuples(st.integers(0, 2)) | st.floats() | st.booleans()
@@ -101,8 +160,10 @@ def test_parameters_of_a_run(texts):
         assert KNOWN[name].check(value) == value
         assert type(value) is not str or f"{name}={value}" in texts
     if found is not None:
-        job = runs.job({"command": ["x"]}, KNOWN, found, {"code": "", "versions": {"torch": ""}, "device": ""}, folder=".")
-        assert runs.RUN_ID.fullmatch(job["about"]["run"])
+        job = runner.job_of(
+            {"command": ["x"]}, KNOWN, found, {"code": "", "versions": {"torch": ""}, "device": ""}, folder="."
+        )
+        assert runner.job.RUN_ID.fullmatch(job["about"]["run"])
 
 
 @FUZZ

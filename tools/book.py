@@ -5,7 +5,8 @@ from pathlib import Path
 
 import yaml
 
-from geomem import checkpoints, runs
+from geomem import runner
+from geomem.training import checkpoints
 
 ROOT = Path(__file__).resolve().parents[1]
 COLAB = "https://colab.research.google.com/github/"
@@ -41,7 +42,7 @@ def select(prefixes, root=ROOT):
     if not known:
         raise UserError("No chapter in _toc.yml exists yet.")
     try:
-        return [runs.chapter(prefix, known) for prefix in prefixes] if prefixes else known
+        return [runner.chapter(prefix, known) for prefix in prefixes] if prefixes else known
     except ValueError as error:
         raise UserError(str(error)) from None
 
@@ -75,7 +76,9 @@ def opening(text, chapter, url):
 
 def setup_cell(url):
     """Write the hidden first cell of every chapter: on Colab, it installs geomem and names the device, or says why not."""
-    install = f'%pip install -q "geomem @ git+{url}" anywidget\n    from geomem import runs\n\n    print(runs.says_device())'
+    install = (
+        f'%pip install -q "geomem @ git+{url}" anywidget\n    from geomem import runner\n\n    print(runner.says_device())'
+    )
     action = install if is_public(url) else f'raise SystemExit("{NOT_YET}")'
     return f'import sys\n\nif "google.colab" in sys.modules:\n    {action}'
 

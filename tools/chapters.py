@@ -4,10 +4,10 @@
 """
 
 import argparse
-import os
 from concurrent.futures import ThreadPoolExecutor
 
-from geomem import parameters, runs
+from geomem import runner
+from geomem.runner import parameters
 from tools import book, notebooks
 
 
@@ -16,7 +16,7 @@ def execute(chapter, values, profile, out):
     out.mkdir(parents=True, exist_ok=True)
     target = out / chapter.name
     target.unlink(missing_ok=True)
-    done = runs.execute(chapter, target, values, profile=profile)
+    done = runner.execute(chapter, target, values, profile=profile)
     line = f"{chapter.stem:<24} {done.seconds:6.1f} s {done.peak / 1e6:7.0f} MB  "
     return done.passed, line + ("ok" if done.passed else "FAILED\n" + "\n".join(f"    {said}" for said in done.said))
 
@@ -30,15 +30,15 @@ def main(argv=None):
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("chapters", nargs="*", help="a unique beginning of each chapter's name; default: all")
     parser.add_argument("-p", "--parameter", action="append", default=[], metavar="NAME=VALUE")
-    parser.add_argument("--profile", choices=runs.PROFILES)
+    parser.add_argument("--profile", choices=runner.PROFILES)
     parser.add_argument("--jobs", type=int, default=1, help="chapters at a time")
     parser.add_argument("--out", default="_build/runs", help="where the executed copies go")
     parser.add_argument("--in-place", action="store_true", help="make the runs the committed chapters")
     options = parser.parse_args(argv)
     if options.in_place and (options.parameter or options.profile):
         raise book.UserError("Committed chapters show their own parameters: --in-place takes neither -p nor --profile.")
-    profile = options.profile or ("laptop" if options.in_place else os.environ.get("BOOK_PROFILE", "laptop"))
     try:
+        profile = "laptop" if options.in_place else runner.profile_of({}, options.profile)
         work = [(c, parameters.values(parameters.of_notebook(c), options.parameter)) for c in book.select(options.chapters)]
     except ValueError as error:
         raise book.UserError(str(error)) from None

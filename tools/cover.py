@@ -19,12 +19,12 @@ def median_run(tables, g):
 
 def main():
     star = gm.path_star(4, 5)
-    frozen = gm.train_ensemble(graph=star, frozen=True, init_std=32**-0.5, seeds=range(11))
+    frozen = gm.train_ensemble(star, frozen=True, init_std=32**-0.5, seeds=range(11))
     if frozen.edge_recall[-1].min() < 1:
         raise SystemExit("The frozen memory does not recall every edge: the caption would be wrong.")
     flow = gm.gradient_flow(star, seeds=range(11))
     axes = figures.panels(1, 3, height=3.0)[0]
-    figures.name(figures.graph(star, axes[0]), "the graph")
+    figures.name(figures.draw_graph(star, axes[0]), "the graph")
     figures.name(figures.embedding(median_run(frozen.embeddings[-1], star), star, axes[1]), "a look-up")
     figures.name(figures.embedding(median_run(flow.embeddings[-1], star), star, axes[2]), "a map")
     axes[0].figure.savefig(TARGET, dpi=100, metadata={"Software": None})

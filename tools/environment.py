@@ -1,6 +1,6 @@
 """Make or update .venv; stop with one sentence when this machine lacks something.
 
-Runs on the system's Python, which may be too old: so only old syntax and the standard library here.
+Ensemble on the system's Python, which may be too old: so only old syntax and the standard library here.
 """
 
 import os

@@ -1,6 +1,7 @@
 """Draw the logo, which is also the favicon, from a learned embedding: ``python -m tools.logo``."""
 
 import numpy as np
+from scipy.linalg import orthogonal_procrustes
 
 import geomem as gm
 from geomem import figures
@@ -18,8 +19,8 @@ def places(g):
     table = gm.gradient_flow(g, seeds=range(1)).embeddings[-1, 0].double().numpy()
     table -= table.mean(0)
     target = figures.layout(g) - figures.layout(g).mean(0)
-    left, _, right = np.linalg.svd(table.T @ target, full_matrices=False)
-    flat = table @ left @ right
+    solid = np.pad(target, ((0, 0), (0, table.shape[1] - 2)))
+    flat = (table @ orthogonal_procrustes(table, solid)[0])[:, :2]
     return SIZE / 2 + flat * (SIZE / 2 - EDGE) / np.abs(flat).max()
 
 

@@ -14,7 +14,8 @@ import tomllib
 import nbformat
 
 import geomem as gm
-from geomem import parameters, runs
+from geomem import runner
+from geomem.runner import parameters
 from tools import book
 
 VERDICTS = ("reproduced", "in part", "not reproduced", "not tested")
@@ -42,6 +43,11 @@ parameters train one run of it anew. The claims are those of [the claims page](c
 RULE = """
 A claim is *reproduced* when all its parts hold, *in part* when some do, *not reproduced* when none does, and
 *not tested* while none is judged. A part that failed without its control counts as not tested.
+"""
+OWN = """## What we found
+
+Findings of this book, not of the paper. Their criteria, too, were committed before their studies ran; single runs on other
+seeds had been seen of O1, O2, O4 and O5.
 """
 
 
@@ -72,10 +78,15 @@ def judged(root=book.ROOT):
             if lacking := [name for name in claim["evidence"] if name not in records]:
                 raise book.UserError(f"{_name(*key)} in {chapter.stem} rests on {lacking[0]!r}, which is no record.")
             found[key] = chapter.stem, claim, [records[name] for name in claim["evidence"]]
-    known = {(row["id"], part) for row in criteria(root)["claim"] for part in parts(row)}
+    known = {(row["id"], part) for row in rows_of(criteria(root)) for part in parts(row)}
     if strange := found.keys() - known:
         raise book.UserError(f"book/claims.toml knows no {_name(*sorted(strange, key=str)[0])}.")
     return found, everything
+
+
+def rows_of(table):
+    """List the paper's claims and our own findings."""
+    return [*table["claim"], *table.get("own", ())]
 
 
 def parts(row):
@@ -107,7 +118,7 @@ def _row(claim, found):
             numbers.append("<br>".join(label + _grouped(evidence)) + f" [→]({chapter}.ipynb)")
         elif part:
             numbers.append(f"*{part}*: not tested")
-    where = f" ({claim['where']})" if claim["where"] else ""
+    where = f" ({claim['where']})" if claim.get("where") else ""
     word = verdict(holds)
     tested = word != "not tested"
     shown = ["<br>".join(numbers), f"**{word}**"] if tested else ["", word]
@@ -173,7 +184,7 @@ def atlas(root=book.ROOT):
         if strange := [name for name in entry["parameters"] if name not in known]:
             raise book.UserError(f"book/figures.toml names {strange[0]!r}, which is no parameter of {places[0].stem}.")
         here = [
-            f"[{runs.title(p)}]({p.name}): " + ", ".join(f"{{numref}}`{n}`" for n in entry["ours"] if home[n] == p)
+            f"[{runner.title(p)}]({p.name}): " + ", ".join(f"{{numref}}`{n}`" for n in entry["ours"] if home[n] == p)
             for p in places
         ]
         tested = f" ({', '.join(entry['claims'])})" if entry["claims"] else ""
@@ -201,8 +212,16 @@ def page(root=book.ROOT):
     count = ", ".join(f"{words.count(word)} {word}" for word in VERDICTS)
     text = [HEAD.format(disclosure=table["disclosure"].strip(), count=f"Of {len(rows)} claims: {count}.")]
     text += ["| | claim (where in the paper) | our numbers | verdict |", "|---|---|---|---|", *rows, RULE]
+    if own := table.get("own"):
+        text += [
+            OWN,
+            "| | finding | our numbers | verdict |",
+            "|---|---|---|---|",
+            *(_row(row, found)[0] for row in own),
+            "",
+        ]
     text += ["## Criteria, fixed beforehand", "", table["terms"].strip(), "", "| | criterion |", "|---|---|"]
-    text += [f"| **{claim['id']}** | {_plain(claim['criterion'])} |" for claim in table["claim"]]
+    text += [f"| **{claim['id']}** | {_plain(claim['criterion'])} |" for claim in rows_of(table)]
     verdicts = [{**claim, "chapter": chapter} for chapter, claim, _ in found.values()]
     data = json.dumps({"claims": verdicts, "records": everything}, indent=1, sort_keys=True, allow_nan=False)
     return "\n".join(text) + "\n", data + "\n"

@@ -14,7 +14,7 @@ from pathlib import Path
 
 import yaml
 
-from geomem import runs
+from geomem import runner
 from tools import book, notebooks
 
 BUILD = book.ROOT / "_build"
@@ -52,7 +52,7 @@ def render():
     done = subprocess.run(
         [*command, "--path-output", str(book.ROOT), "-W", "--keep-going", "--all"],
         cwd=book.ROOT,  # where the extension of tools/ is found
-        env=runs.environment(NO_COLOR="1"),
+        env=runner.environment(NO_COLOR="1"),
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
         text=True,

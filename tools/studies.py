@@ -14,7 +14,7 @@ import time
 import tomllib
 from concurrent.futures import ThreadPoolExecutor
 
-from geomem import runs
+from geomem import runner
 from tools import book
 
 LARGEST = 300_000  # bytes of a committed result
@@ -54,7 +54,7 @@ def run_seed(study, condition, seed, folder):
     words = [word.replace("{seed}", str(seed)).replace("{out}", str(out)) for word in command]
     words = [sys.executable if words[0] == "python" else words[0], *words[1:]]
     start = time.monotonic()
-    done = subprocess.run(words, cwd=book.ROOT, env=runs.environment(), capture_output=True, text=True)
+    done = subprocess.run(words, cwd=book.ROOT, env=runner.environment(), capture_output=True, text=True)
     seconds = round(time.monotonic() - start, 1)
     what = f"{study['name']} {condition} seed {seed}".replace("  ", " ")
     if done.returncode or not out.exists():

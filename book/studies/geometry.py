@@ -8,7 +8,7 @@ from pathlib import Path
 import torch
 
 import geomem as gm
-from geomem import interventions
+from geomem.measures import interventions
 
 CONDITIONS = {
     "learned": dict(recipe="edges_then_first", width=32, init_std=0.02, scale=1, frozen=False),
@@ -57,7 +57,7 @@ def measured(model, task, seed) -> dict:
         result[f"map_{name}"] = {
             "arm_separation": float(gm.arm_separation(table, g, leaves=leaves)),
             "nearest_first_hop": float(gm.first_hop_accuracy(table, g, leaves=leaves)),
-            "silhouette": float(gm.metrics.silhouette(table, g, leaves=leaves)),
+            "silhouette": float(gm.measures.silhouette(table, g, leaves=leaves)),
         }
     result["fiedler_energy"] = float(gm.spectral.path_star_fiedler_energy(E, g))
     result["fiedler_energy_null"] = float(gm.spectral.path_star_fiedler_energy(null, g))

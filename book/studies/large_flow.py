@@ -12,7 +12,9 @@ from pathlib import Path
 import torch
 
 import geomem as gm
-from geomem import blockwise, checkpoints, cost, sampled
+from geomem.measures import sampled
+from geomem.node2vec import blockwise
+from geomem.training import checkpoints, cost
 
 
 def main() -> None:
@@ -40,7 +42,7 @@ def main() -> None:
         start = (state["step"], tensors["V"])
     while state["step"] < options.steps and time.perf_counter() - begin < options.seconds:
         until = min(state["step"] + options.segment, options.steps)
-        asked = {name: settings[name] for name in ("dim", "lr", "seed", "precision")}
+        asked = {name: settings[name] for name in ("lr", "seed", "precision")} | {"width": settings["dim"]}
         before = time.perf_counter()
         flow = blockwise.blockwise_flow(g, steps=until, start=start, device=options.device, **asked)
         seconds = time.perf_counter() - before

@@ -69,7 +69,7 @@ def phase(g, core, seed) -> dict:
 
 def wide(g, seed, *, graph, **settings) -> dict:
     """Return the measures of the wide linear net of the paper at one precision."""
-    runs = gm.train_ensemble(graph=g, seeds=[seed], **settings)
+    runs = gm.train_ensemble(g, seeds=[seed], **settings)
     result = measured(runs, g)
     return result | {"hops": gm.cosine_by_hops(runs.embeddings[-1], g).tolist()}
 

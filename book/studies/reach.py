@@ -34,7 +34,7 @@ def measured(model, degree, length, seed) -> dict:
     """Return nearest first hops of all leaves and edge recall, halfway and at the end."""
     g, steps = gm.path_star(degree, length), STEPS[model]
     if model == "node2vec":
-        flow = gm.gradient_flow(g, dim=WIDTH[model], lr=0.01, steps=steps, seeds=[seed], snapshots=[steps // 2])
+        flow = gm.gradient_flow(g, width=WIDTH[model], lr=0.01, steps=steps, seeds=[seed], snapshots=[steps // 2])
         tables, recall = flow.embeddings[:, 0], gm.edge_recall(flow.scores(), g)
     else:
         task, tables = gm.PathTask(g, target="first", seed=seed), []

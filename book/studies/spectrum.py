@@ -43,7 +43,7 @@ def measured(model, shown, g, width, steps, directions, seed) -> dict:
     else:
         width = width if model == "linear" else 32
         start = dict(core_std=gm.recipes.CORE_STD.get(model, 0.02), seeds=[seed])
-        runs = gm.train_ensemble(core=model, graph=shown, width=width, steps=steps, directions=directions, **start)
+        runs = gm.train_ensemble(shown, core=model, width=width, steps=steps, directions=directions, **start)
         E, recall = runs.embeddings[-1, 0], runs.edge_recall[-1, 0]
     spectrum = gm.Spectrum(g)
     return {

@@ -8,7 +8,7 @@ from pathlib import Path
 import torch
 
 import geomem as gm
-from geomem import dynamics
+from geomem import node2vec
 
 RATES = (0.001, 0.003, 0.01, 0.03, 0.1, 0.3)
 STARTS = (0.005, 0.02, 512**-0.5, 0.2, 1.0)
@@ -44,13 +44,13 @@ def measured(g: gm.Graph, seed: int, width: int, frozen: bool) -> dict:
 
     Beside them: whether the last step still recalls everything, and the geometric order there.
     """
-    runs = gm.train_ensemble(graph=g, width=width, lr=RATES, init_std=STARTS, frozen=frozen, seeds=[seed], steps=STEPS,
+    runs = gm.train_ensemble(g, width=width, lr=RATES, init_std=STARTS, frozen=frozen, seeds=[seed], steps=STEPS,
                              schedule="constant", snapshots=marks())  # fmt: skip
-    floor = dynamics.entropy_floor(g)
+    floor = node2vec.entropy_floor(g)
     learned = (math.log(g.n_nodes) - runs.loss) / (math.log(g.n_nodes) - floor)
     table = {
-        "recall": gm.records.steps_to(runs.steps, runs.edge_recall.T, 1.0).nan_to_num(0.0),
-        "loss": gm.records.steps_to(runs.steps, learned.T, 0.9).nan_to_num(0.0),
+        "recall": gm.reporting.steps_to(runs.steps, runs.edge_recall.T, 1.0).nan_to_num(0.0),
+        "loss": gm.reporting.steps_to(runs.steps, learned.T, 0.9).nan_to_num(0.0),
         "kept": (runs.edge_recall[-1] == 1).double(),
         "order": gm.geometric_order(runs.embeddings[-1].nan_to_num(), g),
     }

@@ -8,11 +8,11 @@ import traitlets
 from matplotlib.ticker import MaxNLocator
 from scipy.stats import rankdata
 
-from .. import _checks, figures
-from ..graphs import Graph, require_graph
-from ..memory import Memory
-from ..metrics import COSINE_TIE, ROUNDING, cosines
-from ..spectral import node_table
+from .. import _checks
+from ..graphs import Graph, node_table, require_graph
+from ..measures import COSINE_TIE, ROUNDING, cosines
+from ..memories import Memory
+from ..reporting import figures
 from .base import Explorable, encoded, graph_data
 
 MOST = 60
@@ -26,7 +26,7 @@ class Ask(Explorable):
     """Pick two nodes; see what each memory scores the pair, and the rank of the second among all nodes for the first.
 
     Args:
-        g: The graph, at most 60 nodes.
+        graph: The graph, at most 60 nodes.
         memories: By name: a ``Memory``, or a pair of a trained model's logits ``(n, n)`` and its embedding ``(n, m)``.
         source: The node that is asked for.
         target: The node it is paired with; by default the farthest one that can be reached.
@@ -42,21 +42,24 @@ class Ask(Explorable):
     source = traitlets.Int().tag(sync=True, reader=True)
     target = traitlets.Int().tag(sync=True, reader=True)
 
-    def __init__(self, g: Graph, memories: Mapping, *, source: int = 0, target: int | None = None):
-        require_graph(g)
-        if g.n_nodes > MOST:
-            raise ValueError(f"g must have at most {MOST} nodes in the page, got {g.n_nodes}. Take a smaller graph.")
+    def __init__(self, graph: Graph, memories: Mapping, *, source: int = 0, target: int | None = None):
+        require_graph(graph)
+        if graph.n_nodes > MOST:
+            raise ValueError(f"graph must have at most {MOST} nodes in the page, got {graph.n_nodes}. Take a smaller graph.")
         if not isinstance(memories, Mapping) or not memories:
             raise TypeError(f"memories must be a dict of at least one memory by name, got {memories!r:.80}.")
-        hops = g.hops()
-        source = _node("source", source, g)
-        target = _node("target", int(hops[source].argmax()) if target is None else target, g)
+        hops = graph.hops()
+        source = _node("source", source, graph)
+        target = _node("target", int(hops[source].argmax()) if target is None else target, graph)
         if source == target:
             raise ValueError(f"source and target must differ, got {source} for both. A pair has two nodes.")
-        self._graph, self._rows = g, [row for name, memory in memories.items() for row in _rows(str(name), memory, g)]
-        away = torch.where(hops < 0, g.n_nodes, hops).double()
+        self._graph, self._rows = (
+            graph,
+            [row for name, memory in memories.items() for row in _rows(str(name), memory, graph)],
+        )
+        away = torch.where(hops < 0, graph.n_nodes, hops).double()
         data = {
-            "graph": graph_data(g),
+            "graph": graph_data(graph),
             "hops": encoded(hops, "int8"),
             "hop_ranks": encoded(2 * ranks(-away, 0.5), "uint8"),
             "memories": [
@@ -86,7 +89,7 @@ class Ask(Explorable):
         hops = g.hops()[source]
         order = sorted((v for v in range(g.n_nodes) if v != source), key=lambda v: (int(hops[v]) % (g.n_nodes + 1), v))
         axes = figure.subplots(1, len(self._rows) + 1)
-        figures.name(figures.graph(g, axes[0]), g.name)
+        figures.name(figures.draw_graph(g, axes[0]), g.name)
         for ax, (name, what, scores, *_), entry in zip(axes[1:], self._rows, self.data["memories"], strict=True):
             ax.bar(range(len(order)), scores[source, order].numpy(), color=entry["color"])
             ax.set_xlabel(f"other nodes, near to far from {g.labels[source]}", fontsize=8, parse_math=False)
@@ -110,17 +113,17 @@ def ranks(scores, tie: float):
     return order
 
 
-def _rows(name: str, memory, g: Graph):
+def _rows(name: str, memory, graph: Graph):
     """Yield what is asked of one memory: name, what the score is, scores, ranks, and the memory's kind."""
     if isinstance(memory, Memory):
-        scores = node_table(f"the scores of {name!r}", memory.logits(), g, columns=g.n_nodes)
+        scores = node_table(f"the scores of {name!r}", memory.scores(), graph, columns=graph.n_nodes)
         yield name, SIMILARITY if memory.core is None else LOGIT, scores, _ranked(scores), memory.name
         return
     if not isinstance(memory, tuple | list) or len(memory) != 2:
         raise TypeError(f"the memory {name!r} must be a Memory, or a pair (logits, embedding), got {type(memory).__name__}.")
-    scores = node_table(f"the logits of {name!r}", memory[0], g, columns=g.n_nodes)
+    scores = node_table(f"the logits of {name!r}", memory[0], graph, columns=graph.n_nodes)
     yield name, "logit", scores, _ranked(scores), name
-    cosine = cosines(node_table(f"the embedding of {name!r}", memory[1], g))
+    cosine = cosines(node_table(f"the embedding of {name!r}", memory[1], graph))
     yield name, COSINE, cosine, ranks(cosine, COSINE_TIE), name
 
 
@@ -129,8 +132,8 @@ def _ranked(scores):
     return ranks(scores, ROUNDING * (float(scores.abs().max()) or 1.0))
 
 
-def _node(name: str, node, g: Graph) -> int:
+def _node(name: str, node, graph: Graph) -> int:
     node = _checks.integer(name, node, least=0)
-    if node >= g.n_nodes:
-        raise ValueError(f"{name} must be a node, 0 to {g.n_nodes - 1}, got {node}.")
+    if node >= graph.n_nodes:
+        raise ValueError(f"{name} must be a node, 0 to {graph.n_nodes - 1}, got {node}.")
     return node

@@ -17,8 +17,9 @@ import numpy as np
 from matplotlib.colors import to_hex
 from PIL import Image
 
-from .. import figures
 from ..graphs import Graph
+from ..reporting import figures
+from ..reporting.statistics import significant
 
 LARGEST = 150_000
 """Bytes of an island: what the page must load for it, its poster included."""
@@ -54,7 +55,7 @@ class Explorable(anywidget.AnyWidget):
         Raises:
             ValueError: If it is larger than 150,000 bytes.
         """
-        text = json.dumps(self.values(), separators=(",", ":"), sort_keys=True, allow_nan=False)
+        text = json.dumps(_stable(self.values()), separators=(",", ":"), sort_keys=True, allow_nan=False)
         image = f'<img alt="{html.escape(self.alt)}" src="data:image/png;base64,{self._image()}" />'
         whole = f'<div class="explorable" data-explorable="{html.escape(text)}">{image}</div>'
         if len(whole) > LARGEST:
@@ -81,15 +82,24 @@ class Explorable(anywidget.AnyWidget):
         return data, metadata
 
 
-def graph_data(g: Graph) -> dict:
+def _stable(value):
+    """Return plain data with its numbers in eight digits: the page needs no more, and another processor has others."""
+    if isinstance(value, dict):
+        return {name: _stable(part) for name, part in value.items()}
+    if isinstance(value, list | tuple):
+        return [_stable(part) for part in value]
+    return significant(value, 8) if isinstance(value, float) else value
+
+
+def graph_data(graph: Graph) -> dict:
     """Return what the page needs of a graph: name, labels, edges, root, and the book's place and colour of each node."""
     return {
-        "name": g.name,
-        "labels": list(map(str, g.labels)),
-        "edges": g.edges.tolist(),
-        "root": g.root,
-        "places": np.round(figures.layout(g), 3).tolist(),
-        "colors": [to_hex(color) for color in figures.node_colors(g)],
+        "name": graph.name,
+        "labels": list(map(str, graph.labels)),
+        "edges": graph.edges.tolist(),
+        "root": graph.root,
+        "places": np.round(figures.layout(graph), 3).tolist(),
+        "colors": [to_hex(color) for color in figures.node_colors(graph)],
     }
 
 

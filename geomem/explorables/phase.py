@@ -8,11 +8,12 @@ import torch
 import traitlets
 from matplotlib.colors import to_hex
 
-from .. import _checks, figures
-from ..ensemble import KNOBS, Runs, train_ensemble
+from .. import _checks
 from ..graphs import FAMILIES, Graph, named_graph, require_graph
-from ..metrics import geometric_contrast, geometric_order, geometric_share
+from ..measures import geometric_contrast, geometric_order, geometric_share
+from ..reporting import figures
 from ..spectral import Spectrum
+from ..training.ensemble import KNOBS, Ensemble, train_ensemble
 from .base import Explorable, encoded, graph_data
 
 NAMES = {"lr": "learning rate", "weight_decay": "weight decay", "init_std": "start scale", "dropout": "dropout"}
@@ -30,7 +31,7 @@ class Phase(Explorable):
 
     Args:
         runs: What ``train_ensemble`` returned for a grid of knobs; a knob that is no axis must have one value.
-        g: The graph that it was trained on.
+        graph: The graph that it was trained on.
         x: The knob to the right: "lr", "weight_decay", "init_std" or "dropout".
         y: The knob upwards.
         by: The knob of the select; None if there is no third.
@@ -50,33 +51,33 @@ class Phase(Explorable):
 
     def __init__(
         self,
-        runs: Runs,
-        g: Graph,
+        runs: Ensemble,
+        graph: Graph,
         *,
         x: str = "lr",
         y: str = "init_std",
         by: str | None = "weight_decay",
         measures: Mapping | None = None,
     ):
-        if not isinstance(runs, Runs):
+        if not isinstance(runs, Ensemble):
             raise TypeError(f"runs must be what train_ensemble returned, got {type(runs).__name__}.")
-        if runs.embeddings.shape[2] != require_graph(g).n_nodes:
-            raise ValueError(f"g must be the graph of the runs, {runs.embeddings.shape[2]} nodes, got {g!r}.")
+        if runs.embeddings.shape[2] != require_graph(graph).n_nodes:
+            raise ValueError(f"graph must be the graph of the runs, {runs.embeddings.shape[2]} nodes, got {graph!r}.")
         for axis, knob in (("x", x), ("y", y), *([] if by is None else [("by", by)])):
             _checks.one_of(axis, knob, KNOBS)
-        self._graph, self._knobs = g, [x, y, by]
+        self._graph, self._knobs = graph, [x, y, by]
         self._axes, self._seeds, members = _grid(runs, self._knobs)
         end, scores = runs.embeddings[-1].double(), runs.scores().double()
         alive = end.isfinite().flatten(1).all(1) & scores.isfinite().flatten(1).all(1) & (end.abs().amax((1, 2)) > 0)
         if not alive.any():
             raise ValueError("runs must hold a member that has not diverged, got none. Lower lr.")
-        measures = _measured(runs, g, end, scores, alive) if measures is None else _given(measures, len(alive))
+        measures = _measured(runs, graph, end, scores, alive) if measures is None else _given(measures, len(alive))
         self._members, self._alive, self._end = members, alive, end
-        self._parts = _call(runs, g, self._knobs, self._axes, self._seeds)
+        self._parts = _call(runs, graph, self._knobs, self._axes, self._seeds)
         self._means = {name: self._over_seeds(values)[0] for name, values in measures.items()}
         places = [self._places(member) for member in members[..., 0].flatten()]
         data = {
-            "graph": graph_data(g),
+            "graph": graph_data(graph),
             "axes": [
                 {"name": "" if knob is None else NAMES[knob], "values": [f"{value!r}" for value in values]}
                 for knob, values in zip(self._knobs, self._axes, strict=True)
@@ -169,7 +170,7 @@ class Phase(Explorable):
         return np.round(flat / max(np.abs(flat).max(), 1e-300) * 32767).astype(np.int16)
 
 
-def _grid(runs: Runs, knobs: list):
+def _grid(runs: Ensemble, knobs: list):
     """Return the values of three axes, the seeds, and the members of every cell, (panels, rows, columns, seeds)."""
     if len(set(knobs)) < len(knobs):
         raise ValueError(f"x, y and by must be different knobs, got {', '.join(map(str, knobs))}.")
@@ -192,14 +193,14 @@ def _grid(runs: Runs, knobs: list):
     return axes, seeds, members
 
 
-def _measured(runs: Runs, g: Graph, end, scores, alive) -> dict:
+def _measured(runs: Ensemble, graph: Graph, end, scores, alive) -> dict:
     """Return the measures of every member that is not lost."""
-    geometric, associative = geometric_share(end[alive], scores[alive], g)
+    geometric, associative = geometric_share(end[alive], scores[alive], graph)
     found = {
-        "geometric order": geometric_order(end[alive], g),
+        "geometric order": geometric_order(end[alive], graph),
         "edge recall": runs.edge_recall[-1][alive],
-        "contrast": geometric_contrast(end[alive], g),
-        "Fiedler energy": Spectrum(g).fiedler_energy(end[alive]),
+        "contrast": geometric_contrast(end[alive], graph),
+        "Fiedler energy": Spectrum(graph).fiedler_energy(end[alive]),
         "geometric share": geometric,
         "associative share": associative,
     }
@@ -229,12 +230,12 @@ def _scale(values) -> dict:
     return {"low": min(low, 0.0), "high": max(high, low + 1e-9) if high else 1.0}
 
 
-def _call(runs: Runs, g: Graph, knobs, axes, seeds) -> list:
+def _call(runs: Ensemble, graph: Graph, knobs, axes, seeds) -> list:
     """Return the call in parts: text, and the number of the axis whose value stands between."""
     defaults = {name: parameter.default for name, parameter in inspect.signature(train_ensemble).parameters.items()}
     fixed = {knob: float(runs.knobs[knob][0]) for knob in KNOBS}
     same = runs.settings | runs.training | {"steps": int(runs.steps[-1])} | fixed
-    parts = [f"gm.train_ensemble(core={same['core']!r}, graph={_graph_text(g)}"]
+    parts = [f"gm.train_ensemble({_graph_text(graph)}, core={same['core']!r}"]
     for name, default in defaults.items():
         if name not in same or name == "core" or (name not in WRITTEN and same[name] == default):
             continue
@@ -242,9 +243,9 @@ def _call(runs: Runs, g: Graph, knobs, axes, seeds) -> list:
     return [*parts, f", seeds={seeds})"]
 
 
-def _graph_text(g: Graph) -> str:
+def _graph_text(graph: Graph) -> str:
     """Return Python for the facts of a graph: the name of one that has a name, or its edges."""
     for name in FAMILIES:
-        if (other := named_graph(name)).n_nodes == g.n_nodes and torch.equal(other.edges, g.edges):
+        if (other := named_graph(name)).n_nodes == graph.n_nodes and torch.equal(other.edges, graph.edges):
             return f"gm.named_graph({name!r})"
-    return f"gm.Graph(n_nodes={g.n_nodes}, edges={g.edges.tolist()})"
+    return f"gm.Graph(n_nodes={graph.n_nodes}, edges={graph.edges.tolist()})"

@@ -7,12 +7,14 @@ from collections.abc import Mapping
 import numpy as np
 import torch
 import traitlets
+from scipy.linalg import orthogonal_procrustes
 from torch import Tensor
 
-from .. import _checks, figures
-from ..dynamics import Flow, _logits
+from .. import _checks
 from ..graphs import Graph, require_graph
-from ..metrics import COSINE_TIE, cosines, edge_recall, geometric_contrast, geometric_order
+from ..measures import COSINE_TIE, cosines, edge_recall, geometric_contrast, geometric_order
+from ..node2vec.flow import Flow, _logits
+from ..reporting import figures
 from .base import LARGEST, Explorable, encoded, graph_data
 
 NODES, FRAMES, NEAREST = 255, 60, 3
@@ -27,7 +29,7 @@ class Replay(Explorable):
     the next frame, the last one the graph's layout. Curves and nearest neighbours are those of the full embedding.
 
     Args:
-        g: The graph, at most 255 nodes.
+        graph: The graph, at most 255 nodes.
         runs: A model's name to what ``gradient_flow`` or ``train_ensemble`` returned, or to a pair ``(steps, E)`` with
             embeddings ``(T, n, m)``. Recall is the model's own; of a pair it is that of the scores ``E E^T``.
         steps: Snapshots to keep of every run, 2 to 60, near-evenly in log time; by default as many as the page has room for.
@@ -50,16 +52,16 @@ class Replay(Explorable):
 
     def __init__(
         self,
-        g: Graph,
+        graph: Graph,
         runs: Mapping,
         *,
         steps: int | None = None,
         member: int | Mapping[str, int] = 0,
         view: str = "2D",
     ):
-        n = require_graph(g).n_nodes
+        n = require_graph(graph).n_nodes
         if n > NODES:
-            raise ValueError(f"g must have at most {NODES} nodes to be replayed, got {n}. Take a part of it, or draw "
+            raise ValueError(f"graph must have at most {NODES} nodes to be replayed, got {n}. Take a part of it, or draw "
                              "single steps with figures.embedding.")  # fmt: skip
         if not isinstance(runs, Mapping):
             raise TypeError(f"runs must be a dict from a model's name to its run, got {type(runs).__name__}. "
@@ -72,28 +74,32 @@ class Replay(Explorable):
         for name in members:
             _checks.one_of("member", name, runs)
         _checks.one_of("view", view, ("2D", "3D"))
-        taken = {name: _snapshots(g, name, run, members.get(name, 0)) for name, run in runs.items()}
-        drawn = graph_data(g)
+        taken = {name: _snapshots(graph, name, run, members.get(name, 0)) for name, run in runs.items()}
+        drawn = graph_data(graph)
         room = ROOM - len(html.escape(json.dumps(drawn)))
         fits = max(2, int(room / len(runs) / (16 * n + 220)))  # a node has 12 bytes a frame, a third more as base64
         most = min(FRAMES, fits) if steps is None else steps
-        measurable = g.hops()[g.hops() >= 2].unique().numel()  # complete graphs have no contrast, small ones no order
+        measurable = (
+            graph.hops()[graph.hops() >= 2].unique().numel()
+        )  # complete graphs have no contrast, small ones no order
         shown = []
         for name, (at, E, recall) in taken.items():
             kept = _even(at, most)
             at, E = at[kept], E[kept]
             own = recall is not None
-            curves = {"edge recall" if own else "edge recall of E Eᵀ": (recall[kept] if own else edge_recall(E @ E.mT, g))}
-            curves |= {"contrast": geometric_contrast(E, g)} if measurable else {}
-            curves |= {"order": geometric_order(E, g)} if measurable > 1 else {}
+            curves = {
+                "edge recall" if own else "edge recall of E Eᵀ": (recall[kept] if own else edge_recall(E @ E.mT, graph))
+            }
+            curves |= {"contrast": geometric_contrast(E, graph)} if measurable else {}
+            curves |= {"order": geometric_order(E, graph)} if measurable > 1 else {}
             curves = [{"name": measure, "y": np.round(values.numpy(), 4).tolist()} for measure, values in curves.items()]
-            shown.append({"name": name, "steps": at.tolist(), "curves": curves} | _frames(E, g) | _nearest(E))
+            shown.append({"name": name, "steps": at.tolist(), "curves": curves} | _frames(E, graph) | _nearest(E))
             if len(shown) == 1:
                 three = [0, len(at) // 2, len(at) - 1]
                 self._three = at[three].tolist(), E[three]
-        self._g = g
+        self._g = graph
         super().__init__(kind="replay", data={"graph": drawn, "runs": shown}, run=shown[0]["name"], view=view,
-                         step=len(shown[0]["steps"]) - 1, target=g.root or 0)  # fmt: skip
+                         step=len(shown[0]["steps"]) - 1, target=graph.root or 0)  # fmt: skip
 
     @traitlets.validate("run", "step", "node", "target", "view")
     def _known(self, proposal):
@@ -123,7 +129,7 @@ class Replay(Explorable):
             figures.name(ax, f"step {step:,}")
 
 
-def _snapshots(g: Graph, name: str, run, member) -> tuple[Tensor, Tensor, Tensor | None]:
+def _snapshots(graph: Graph, name: str, run, member) -> tuple[Tensor, Tensor, Tensor | None]:
     """Return steps ``(T,)``, one member's embeddings ``(T, n, m)`` and its own recall ``(T,)``, None if unknown."""
     member, called, recall = _checks.integer("member", member, least=0), f"runs[{name!r}]", None
     if hasattr(run, "steps") and hasattr(run, "embeddings"):
@@ -138,9 +144,9 @@ def _snapshots(g: Graph, name: str, run, member) -> tuple[Tensor, Tensor, Tensor
         raise TypeError(f"{called} must be what gradient_flow or train_ensemble returned, or a pair (steps, embeddings), "
                         f"got {type(run).__name__}.")  # fmt: skip
     steps, tables = (torch.as_tensor(values).detach().cpu() for values in (steps, tables))
-    if tables.ndim != 3 or tables.shape[1] != g.n_nodes or not tables.shape[2]:
-        raise ValueError(f"{called} must have embeddings of shape (T, {g.n_nodes}, m) for {g!r}, got {tuple(tables.shape)}."
-                         " Give the graph that was trained.")  # fmt: skip
+    if tables.ndim != 3 or tables.shape[1] != graph.n_nodes or not tables.shape[2]:
+        raise ValueError(f"{called} must have embeddings of shape (T, {graph.n_nodes}, m) for {graph!r}, "
+                         f"got {tuple(tables.shape)}. Give the graph that was trained.")  # fmt: skip
     if len(tables) < 2:
         raise ValueError(f"{called} must hold at least 2 snapshots, got {len(tables)}. Train with snapshots=[0, 10, 100].")
     if steps.dtype.is_floating_point or steps.shape != (len(tables),) or steps[0] < 0 or (steps.diff() <= 0).any():
@@ -153,7 +159,7 @@ def _snapshots(g: Graph, name: str, run, member) -> tuple[Tensor, Tensor, Tensor
         recall = torch.as_tensor(run.edge_recall)[:, member].double()
     elif isinstance(run, Flow):
         parts = (None if part is None else part[:, member] for part in (run.unembeddings, run.cores))
-        recall = edge_recall(_logits(tables, *parts), g)
+        recall = edge_recall(_logits(tables, *parts), graph)
     return steps, tables.double(), recall
 
 
@@ -165,7 +171,7 @@ def _even(steps: Tensor, most: int) -> list[int]:
     return kept.tolist()
 
 
-def _frames(E: Tensor, g: Graph) -> dict:
+def _frames(E: Tensor, graph: Graph) -> dict:
     """Return three components a frame, int16 with one scale a frame, and the plane in them that the 2D view shows.
 
     The plane is spanned by the two leading components and turned on its own: what is drawn is what ``figures.embedding``
@@ -176,10 +182,10 @@ def _frames(E: Tensor, g: Graph) -> dict:
     held = (size.square().cumsum(1) / total)[:, [min(k, size.shape[1] - 1) for k in (1, 2)]].numpy()
     parts = np.zeros((*E.shape[:2], 3))
     parts[..., : size.shape[1]] = (U * size[:, None])[..., :3].numpy()
-    layout = figures.layout(g) - figures.layout(g).mean(0)
+    layout = figures.layout(graph) - figures.layout(graph).mean(0)
     flat, solid, planes, frames = layout, np.pad(layout, ((0, 0), (0, 1))), [], []
     for part in parts[::-1]:
-        turn, inner = _turn(part, solid), _turn(part[:, :2], flat)
+        (turn, _), (inner, _) = orthogonal_procrustes(part, solid), orthogonal_procrustes(part[:, :2], flat)
         flat, solid = part[:, :2] @ inner, part @ turn
         frames.append(solid)
         planes.append((turn.T[:, :2] @ inner).T)
@@ -191,12 +197,6 @@ def _frames(E: Tensor, g: Graph) -> dict:
         "plane": np.round(planes, 5).tolist(),
         "held": np.round(held, 3).tolist(),
     }
-
-
-def _turn(points: np.ndarray, target: np.ndarray) -> np.ndarray:
-    """Return the rotation or reflection that brings points nearest to the target's direction."""
-    left, _, right = np.linalg.svd(points.T @ target)
-    return left @ right
 
 
 def _nearest(E: Tensor) -> dict:

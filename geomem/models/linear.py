@@ -21,6 +21,10 @@ class Identity(nn.Module):
         """Return the last positions of x."""
         return x[:, -last:]
 
+    def flops(self, rows: int, length: int, last: int) -> int:
+        """Return the operations of a forward pass: none."""
+        return 0
+
 
 class Linear(nn.Module):
     """Apply ``x -> W x + b``, ``layers`` times, with nothing between: logits ``E (W e_u + b)``.
@@ -42,6 +46,10 @@ class Linear(nn.Module):
         for layer in self.maps:
             x = layer(x)
         return x
+
+    def flops(self, rows: int, length: int, last: int) -> int:
+        """Return the operations of a forward pass's matrix products."""
+        return sum(2 * rows * last * layer.weight.numel() for layer in self.maps)
 
 
 class Dense(nn.Module):

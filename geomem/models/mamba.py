@@ -109,3 +109,13 @@ class Mamba(nn.Module):
         for norm, block in zip(self.norms, self.blocks, strict=True):
             x = x + drop(block(norm(x)))
         return self.norm(x[:, -last:])
+
+    def flops(self, rows: int, length: int, last: int) -> int:
+        """Return the operations of a forward pass's matrix products; scan and convolution are none."""
+        dense = sum(part.weight.numel() for part in self.blocks.modules() if isinstance(part, Dense))
+        return 2 * rows * length * dense
+
+    @property
+    def scan_bytes(self) -> int:
+        """Bytes that the scan keeps per token for the backward pass: four float32 states for each channel."""
+        return 16 * sum(block.log_rates.numel() for block in self.blocks)

@@ -13,7 +13,8 @@ CORES = {"identity": Identity, "linear": Linear, "transformer": Transformer, "ma
 """Every core by its name: a module class, made as ``Core(width, layers, heads, generator, std)``, that draws its start
 values from ``generator`` with spread ``std``. It says whether it is ``sequential`` (reads all tokens, not the last alone),
 and in ``dropout_sites`` how often ``forward(x, drop, last)``, from ``(batch, length, width)`` to ``(batch, last, width)``,
-calls ``drop``. An ensemble batches it with ``vmap``."""
+calls ``drop``. Its method ``flops(rows, length, last)``, where it has one, counts the operations of a forward pass's matrix
+products; else torch's counter does. An ensemble batches it with ``vmap``."""
 POSITIONS = ("learned", "sinusoidal", "none")
 
 
@@ -122,21 +123,32 @@ class SequenceModel(nn.Module):
         """
         return self.hidden(tokens, last, noise) @ self.unembedding.mT
 
-    def hidden(self, tokens: Tensor, last: int | None = None, noise: Tensor | None = None) -> Tensor:
-        """Return what the core hands to the unembedding at the ``last`` positions, ``(batch, last, width)``."""
+    def hidden(self, tokens: Tensor, last: int | None = None, noise: Tensor | None = None, table=None) -> Tensor:
+        """Return what the core hands to the unembedding at the ``last`` positions, ``(batch, last, width)``.
+
+        Args:
+            tokens: As in ``forward``.
+            last: As in ``forward``.
+            noise: As in ``forward``.
+            table: Rows that ``tokens`` number, in place of the embedding: a few borrowed ones, ``(k, width)``.
+        """
         length = tokens.shape[-1]
         if not length:
             raise ValueError("tokens must be at least 1 long, got 0: nothing comes before a first token.")
         last = length if last is None else last
         if not 1 <= last <= length:
             raise ValueError(f"last must lie in 1 to {length}, the length of tokens, got {last}.")
-        x = F.embedding(tokens, self.embedding)
+        x = F.embedding(tokens, self.embedding if table is None else table)
         if self.position is not None:
             if length > len(self.position):
                 raise ValueError(f"tokens must be at most {len(self.position)} long, got {length}. Raise context.")
             x = x + self.position[:length]
         drop = _Dropout(self.dropout, noise)
         return self.core(drop(x), drop, last)
+
+    def looked_up(self, tokens: Tensor, last: int = 1) -> Tensor:
+        """Return the embeddings of the ``last`` tokens, ``(batch, last, width)``: what an identity core hands on."""
+        return F.embedding(tokens[..., -last:], self.embedding)
 
     def draw_noise(self, tokens: Tensor, generator: torch.Generator) -> Tensor:
         """Draw the uniform numbers that one call's dropout thresholds, ``(sites, batch, length, width)``."""

@@ -28,7 +28,7 @@ def pair(page):
 def test_the_table_says_what_the_library_says(shown):
     explorable, trained = ask(source=3, target=9)
     page = shown(explorable)
-    scores = [LOOK_UP.logits(), MAP.logits(), trained[0], gm.cosines(trained[1])]
+    scores = [LOOK_UP.scores(), MAP.scores(), trained[0], gm.cosines(trained[1])]
     assert page.locator("thead th").all_inner_texts()[3] == "rank of “to” among 9"
     for source, target in [(3, 9), (0, 4), (7, 1)]:
         page.get_by_label("from", exact=True).select_option(str(source))

@@ -13,7 +13,7 @@ ALIVE = "document.querySelector('[data-alive] > div').explorable"
 @pytest.fixture(scope="module")
 def runs():
     knobs = dict(lr=[0.003, 0.03, 0.1], init_std=[0.02, 0.5], weight_decay=[0.0, 1.0], seeds=[60, 61])
-    return gm.train_ensemble(graph=RING, width=16, steps=40, **knobs)
+    return gm.train_ensemble(RING, width=16, steps=40, **knobs)
 
 
 def call(page):
@@ -111,7 +111,7 @@ def test_hover_looks_and_a_click_keeps(shown, runs):
 
 def test_a_diverged_member_is_said(shown):
     options = dict(width=16, steps=5, init_std=[0.02, 0.5], seeds=[60])
-    runs = gm.train_ensemble(graph=RING, lr=[0.01, 1e30], **options)
+    runs = gm.train_ensemble(RING, lr=[0.01, 1e30], **options)
     phase = explorables.Phase(runs, RING, by=None)
     phase.cell = [1, 0, 0]
     page = shown(phase)

@@ -16,7 +16,7 @@ from tools import book
 GRID = gm.grid(4, 4)
 MARKS = [0, 1, 2, 4, 8, 16, 32, 64]
 FLOW = gm.gradient_flow(GRID, steps=200, seeds=[100], snapshots=MARKS)
-RUNS = gm.train_ensemble(graph=GRID, width=16, steps=100, seeds=[100], snapshots=MARKS)
+RUNS = gm.train_ensemble(GRID, width=16, steps=100, seeds=[100], snapshots=MARKS)
 WIDGET = Replay(GRID, {"node2vec": FLOW, "linear": RUNS})
 HOSTILE = '<img src=x onerror="window.hit = 1">'
 PARTS = "document.querySelector('[data-explorable] > div').explorable"

@@ -13,7 +13,7 @@ const STYLE = `
 .explorable-box option { color: #000; background: #fff; }
 .explorable-box button { cursor: pointer; min-width: 4.2em; }
 .explorable-box button[disabled] { opacity: 0.55; cursor: default; }
-.explorable-box :is(button, select, textarea, input, canvas):focus-visible { outline: 3px solid #1f77d0; outline-offset: 2px; }
+.explorable-box :is(button, select, summary, textarea, input, canvas):focus-visible { outline: 3px solid #1f77d0; outline-offset: 2px; }
 .explorable-box input[type="range"] { accent-color: #0072b2; width: 8.5rem; }
 .explorable-box label.wide { flex: 1 1 16rem; }
 .explorable-box label.wide input { flex: 1; width: auto; }
@@ -22,6 +22,8 @@ const STYLE = `
 .explorable-box :is(.board, .column) { flex: 1 1 17rem; min-width: 0; margin: 0; }
 .explorable-box canvas { display: block; width: 100%; touch-action: pan-y; }
 .explorable-box .status { min-height: 1.45em; margin: 0.3rem 0 0; font-variant-numeric: tabular-nums; }
+.explorable-box summary { cursor: pointer; width: fit-content; }
+.explorable-box .column .status { min-height: 2.9em; }
 .explorable-box textarea { box-sizing: border-box; width: 100%; min-height: 5em; font-family: ui-monospace, monospace; }
 .explorable-box table { border-collapse: collapse; margin: 0.4rem 0; font-variant-numeric: tabular-nums; width: auto; }
 .explorable-box :is(th, td) { padding: 0.15rem 0.9rem 0.15rem 0; text-align: left; font-weight: normal; border: 0; vertical-align: top; }
@@ -29,7 +31,7 @@ const STYLE = `
 .explorable-box [hidden] { display: none !important; }
 @media print { .explorable-box .controls { display: none; } }`;
 
-const KEYED = ["button", "canvas", "input", "select", "textarea"];
+const KEYED = ["button", "canvas", "input", "select", "summary", "textarea"];
 
 /** Make an element; attributes are set as text, functions as listeners, children are elements or text. */
 export function element(tag, attributes = {}, ...children) {
@@ -75,18 +77,26 @@ export function checkbox(name, value, change) {
   return { label: element("label", {}, input, name), input };
 }
 
+/** What folds further controls away, until the reader asks for more. */
+export function folded(name, open, ...rows) {
+  return element("details", { open }, element("summary", {}, name), ...rows);
+}
+
 export const button = (name, click) => element("button", { type: "button", click }, name);
 export const calm = () => matchMedia("(prefers-reduced-motion: reduce)").matches;
 
-/** A line of text that says what is seen; read aloud at most every second and a half, and always at its last word. */
+/**
+ * A line of text that says what is seen; read aloud at most every second and a half, and always at its last word. What plays by
+ * itself is said with `aloud` false: a voice that never stops helps nobody.
+ */
 export function status(box) {
   const seen = element("p", { class: "status" }), heard = element("span", { role: "status", style:
     "position:absolute;width:1px;height:1px;overflow:hidden;clip-path:inset(50%)" });
   let waiting = null;
   box.append(seen, heard);
-  return (text) => {
+  return (text, aloud = true) => {
     seen.textContent = text;
-    waiting ??= setTimeout(() => { heard.textContent = seen.textContent; waiting = null; }, 1500);
+    if (aloud) waiting ??= setTimeout(() => { heard.textContent = seen.textContent; waiting = null; }, 1500);
   };
 }
 
@@ -97,8 +107,11 @@ export function table(header, rows) {
   return element("table", {}, element("thead", {}, row("th", "col")(header)), element("tbody", {}, ...rows.map(row("td", "row"))));
 }
 
-/** A canvas that is redrawn when its size or the page's theme changes: `draw(context, width, height, ink)`. */
-export function board(boards, { label, ratio = 0.75, draw, keys = null, point = null, leave = null }) {
+/**
+ * A canvas that is redrawn when its size or the page's theme changes: `draw(context, width, height, ink)`. A pointer hovers,
+ * `point(x, y)`, unless `grab(x, y)` takes what lies there: then it is moved, `drag(x, y)`, until it is let go, `drop()`.
+ */
+export function board(boards, { label, ratio = 0.75, draw, keys = null, point = null, leave = null, grab = null, drag, drop }) {
   const canvas = element("canvas", { role: "img", "aria-label": label, tabindex: keys ? 0 : null });
   const figure = element("figure", { class: "board" }, canvas);
   let waiting = 0;
@@ -125,9 +138,18 @@ export function board(boards, { label, ratio = 0.75, draw, keys = null, point = 
     theme.observe(root, { attributes: true, attributeFilter: ["data-theme", "data-mode", "data-jp-theme-light", "class"] });
   }
   const place = (event) => { const r = canvas.getBoundingClientRect(); return [event.clientX - r.left, event.clientY - r.top]; };
-  if (point) canvas.addEventListener("pointermove", (event) => point(...place(event), event));
+  let held = false;
+  if (point) canvas.addEventListener("pointermove", (event) => (held ? drag : point)(...place(event), event));
   if (point) canvas.addEventListener("pointerdown", (event) => point(...place(event), event));
   if (leave) canvas.addEventListener("pointerleave", leave);
+  if (grab) {
+    canvas.addEventListener("pointerdown", (event) => {
+      held = event.button === 0 && grab(...place(event));
+      if (held) canvas.setPointerCapture(event.pointerId);
+    });
+    canvas.addEventListener("touchstart", (event) => { if (held) event.preventDefault(); }, { passive: false }); // no scrolling
+    canvas.addEventListener("lostpointercapture", () => { if (held) { held = false; drop(); } });
+  }
   if (keys) canvas.addEventListener("keydown", (event) => { if (keys(event.key, event)) event.preventDefault(); });
   return { canvas, redraw, describe: (text) => canvas.setAttribute("aria-label", text),
     stop() { size.disconnect(); theme.disconnect(); cancelAnimationFrame(waiting); } };
@@ -140,6 +162,17 @@ export function fit(points, width, height, margin = 18) {
   const reach = (v, m) => Math.max(...v.map((u) => Math.abs(u - m)), 1e-12);
   const zoom = Math.min((width / 2 - margin) / reach(all(0), x), (height / 2 - margin) / reach(all(1), y));
   return points.map((p) => [width / 2 + (p[0] - x) * zoom, height / 2 - (p[1] - y) * zoom]);
+}
+
+/** Say how long the vectors of a picture are that always fills its board: a bar of a round length, `zoom` pixels a unit. */
+export function drawBar(context, height, { reach, zoom, ink }) {
+  const length = +(reach / 2).toPrecision(1);
+  context.strokeStyle = context.fillStyle = ink;
+  context.lineWidth = 1;
+  context.strokeRect(4, height - 5, length * zoom, 0);
+  context.font = "12px system-ui, sans-serif";
+  [context.textAlign, context.textBaseline] = ["left", "bottom"];
+  context.fillText(String(length), 4, height - 8);
 }
 
 /** Draw a graph at pixels `xy`. `hot` holds nodes to stress, `edges` between two of them are stressed too. */
@@ -220,7 +253,7 @@ export function drawCurves(context, width, height, { curves, ink, low = 0, high 
     context.lineWidth = 2;
     context.setLineDash(dash);
     context.beginPath();
-    x.forEach((at, k) => context[k ? "lineTo" : "moveTo"](px(at), py(y[k])));
+    x.forEach((at, k) => context[Number.isFinite(y[k - 1]) ? "lineTo" : "moveTo"](px(at), py(y[k]))); // a gap where there is no number
     context.stroke();
   }
   context.setLineDash([]);

@@ -1,5 +1,7 @@
 // Node2Vec in the browser, in float64: the flow of geomem.gradient_flow, and the eigenspaces of geomem.Spectrum.
 
+import { neighbours } from "./kit.mjs";
+
 const TOL = 1e-8; // eigenvalues closer than this share an eigenspace
 
 /** Standard normal numbers from a seed (mulberry32, Box and Muller). */
@@ -26,16 +28,16 @@ export function randomWalk(n, edges, selfEdges) {
   return W;
 }
 
-/** One tied layer trained by full-batch gradient descent: V <- V + lr C V, C = (W - P) + (W - P)^T, P = softmax(V V^T). */
+/** One tied layer, full-batch gradient descent: V <- V + lr (C V - decay V), C = (W - P) + (W - P)^T, P = softmax(V V^T). */
 export class Flow {
-  constructor(n, edges, { dim, lr, selfEdges, start }) {
-    Object.assign(this, { n, dim, lr, steps: 0, W: randomWalk(n, edges, selfEdges), V: Float64Array.from(start) });
+  constructor(n, edges, { dim, lr, decay, selfEdges, start }) {
+    Object.assign(this, { n, dim, lr, decay, steps: 0, W: randomWalk(n, edges, selfEdges), V: Float64Array.from(start) });
     this.gram = new Float64Array(n * n);
     this.P = new Float64Array(n * n);
     this.look();
   }
 
-  /** Fill the Gram matrix, P and the loss (mean over nodes, nats) of the table as it is. */
+  /** Fill the Gram matrix, P and the loss (mean over nodes, nats, without the decay's penalty) of the table as it is. */
   look() {
     const { n, dim, V, gram, P, W } = this;
     for (let i = 0; i < n; i++) {
@@ -68,10 +70,23 @@ export class Flow {
           for (let k = 0; k < dim; k++) change[i * dim + k] += c * V[j * dim + k];
         }
       }
-      for (let k = 0; k < n * dim; k++) V[k] += this.lr * change[k];
+      for (let k = 0; k < n * dim; k++) V[k] += this.lr * (change[k] - this.decay * V[k]);
       this.steps++;
       this.look();
     }
+  }
+
+  /** Move one row of the table, by so much along each of two axes. */
+  move(node, [x, y], [right, up]) {
+    for (let k = 0; k < this.dim; k++) this.V[node * this.dim + k] += x * right[k] + y * up[k];
+    this.look();
+  }
+
+  /** Go back to a table that was there before. */
+  rewind(steps, V) {
+    this.steps = steps;
+    this.V.set(V);
+    this.look();
   }
 }
 
@@ -105,61 +120,107 @@ export function eigen(matrix, n) {
   return { values: order.map((k) => A[k * n + k]), vectors: order.map((k) => Q.subarray(k * n, k * n + n)) };
 }
 
-/** The eigenspaces of S = W + W^T, largest eigenvalue first: `[{value, vectors}]`. */
-export function eigenspaces(n, edges, selfEdges) {
-  const W = randomWalk(n, edges, selfEdges), spaces = [];
-  const { values, vectors } = eigen(W.map((value, k) => value + W[(k % n) * n + Math.floor(k / n)]), n);
-  values.forEach((value, k) => {
-    if (spaces.length && Math.abs(values[k - 1] - value) < TOL) spaces.at(-1).vectors.push(vectors[k]);
-    else spaces.push({ value, vectors: [vectors[k]] });
-  });
-  return spaces;
+/** S = W + W^T, whose eigenspaces are the directions in which a table learns fast or slowly. */
+function symmetricWalk(n, edges, selfEdges) {
+  return randomWalk(n, edges, selfEdges).map((value, k, W) => value + W[(k % n) * n + Math.floor(k / n)]);
 }
 
-/** The share of the table's energy in every eigenspace; it needs the Gram matrix alone. */
-export function energies(spaces, gram, n) {
-  let total = 0;
-  for (let i = 0; i < n; i++) total += gram[i * n + i];
-  return spaces.map(({ vectors }) => {
-    let sum = 0;
-    for (const e of vectors) for (let i = 0; i < n; i++) for (let j = 0; j < n; j++) sum += e[i] * gram[i * n + j] * e[j];
-    return sum / total;
-  });
-}
-
-/** Two leading principal components of a table, from its Gram matrix; turned to resemble `target`, `[[x, y], ...]`. */
-export function plane(gram, n, target, warm) {
-  const mean = new Float64Array(n), K = new Float64Array(n * n);
-  let whole = 0;
-  for (let i = 0; i < n; i++) for (let j = 0; j < n; j++) mean[i] += gram[i * n + j] / n;
-  for (let i = 0; i < n; i++) whole += mean[i] / n;
-  for (let i = 0; i < n; i++) for (let j = 0; j < n; j++) K[i * n + j] = gram[i * n + j] - mean[i] - mean[j] + whole;
-  const times = (v) => v.map((_, i) => { let sum = 0; for (let j = 0; j < n; j++) sum += K[i * n + j] * v[j]; return sum; });
-  const dot = (a, b) => a.reduce((sum, value, k) => sum + value * b[k], 0);
-  let [a, b] = warm ?? [0, 1].map((k) => Float64Array.from({ length: n }, (_, i) => Math.sin(1.3 * (i + 1) * (k + 1)) + 0.1));
-  for (let round = 0; round < (warm ? 60 : 300); round++) {
-    [a, b] = [times(a), times(b)];
-    const la = Math.sqrt(dot(a, a)) || 1;
-    a = a.map((v) => v / la);
-    const overlap = dot(a, b);
-    b = b.map((v, k) => v - overlap * a[k]);
-    const lb = Math.sqrt(dot(b, b)) || 1;
-    b = b.map((v) => v / lb);
+/**
+ * The spectrum of S as geomem.Spectrum has it: `trivial` holds the top eigenvector of every connected component, `spaces` the
+ * eigenspaces of all other directions, largest eigenvalue first, `[{value, vectors}]`.
+ */
+export function spectrum(n, edges, selfEdges) {
+  const S = symmetricWalk(n, edges, selfEdges), trivial = [], others = [], spaces = [];
+  for (const nodes of components(n, edges)) {
+    const m = nodes.length, part = Float64Array.from({ length: m * m }, (_, k) => S[nodes[Math.floor(k / m)] * n + nodes[k % m]]);
+    const { values, vectors } = eigen(part, m);
+    vectors.forEach((short, k) => {
+      const vector = new Float64Array(n);
+      nodes.forEach((node, i) => { vector[node] = short[i]; });
+      if (k) others.push({ value: values[k], vector });
+      else trivial.push(vector);
+    });
   }
-  // Within the plane: the symmetric 2 x 2 matrix of K, whose square root gives coordinates in any basis of the plane.
-  const [Ka, Kb] = [times(a), times(b)], p = dot(a, Ka), q = dot(a, Kb), r = dot(b, Kb);
-  const det = Math.sqrt(Math.max(p * r - q * q, 0)), scale = Math.sqrt(Math.max(p + r + 2 * det, 1e-300));
-  const [s, t, u] = [(p + det) / scale, q / scale, (r + det) / scale];
-  const flat = Array.from(a, (_, i) => [a[i] * s + b[i] * t, a[i] * t + b[i] * u]);
-  return { places: turned(flat, target), warm: [a, b] };
+  others.sort((a, b) => b.value - a.value).forEach(({ value, vector }, k) => {
+    if (k && others[k - 1].value - value < TOL) spaces.at(-1).vectors.push(vector);
+    else spaces.push({ value, vectors: [vector] });
+  });
+  return { trivial, spaces };
 }
 
-/** Rotate or reflect points in the plane so that they lie best on the target (Procrustes in two dimensions). */
-export function turned(flat, target) {
+function components(n, edges) {
+  const lists = neighbours(n, edges), seen = new Set(), found = [];
+  for (let start = 0; start < n; start++) {
+    if (seen.has(start)) continue;
+    const nodes = [start];
+    seen.add(start);
+    for (const u of nodes) for (const v of lists[u]) if (!seen.has(v)) { seen.add(v); nodes.push(v); }
+    found.push(nodes);
+  }
+  return found;
+}
+
+/** The decay from which on the table dies out: the largest eigenvalue of C at V = 0, which is S - (2 / n) 1 1^T. */
+export function cutoff(n, edges, selfEdges) {
+  return eigen(symmetricWalk(n, edges, selfEdges).map((value) => value - 2 / n), n).values[0];
+}
+
+/**
+ * Where the table's energy lies; it needs the Gram matrix alone. `trivial` is a share of all energy, `shares` are those of the
+ * non-trivial energy, one an eigenspace, as in Spectrum.cumulative_energy; NaN where there is no energy to share out.
+ */
+export function energies({ trivial, spaces }, gram, n) {
+  const along = (e) => e.reduce((sum, ei, i) => sum + ei * e.reduce((row, ej, j) => row + gram[i * n + j] * ej, 0), 0);
+  const total = (vectors) => vectors.reduce((sum, e) => sum + along(e), 0);
+  const idle = total(trivial), parts = spaces.map(({ vectors }) => total(vectors)), rest = parts.reduce((a, b) => a + b, 0);
+  return { trivial: idle / (idle + rest), shares: parts.map((part) => (rest > 1e-12 * idle ? part / rest : NaN)) };
+}
+
+/** The mean cosine of rows a and b of a table, over pairs; NaN where there is no pair or a row is zero. */
+export function cosine(pairs, gram, n) {
+  const one = ([a, b]) => gram[a * n + b] / Math.sqrt(gram[a * n + a] * gram[b * n + b]);
+  return pairs.reduce((sum, pair) => sum + one(pair), 0) / pairs.length;
+}
+
+/**
+ * A table on the two leading principal components of some of its rows (all, if `among` is null), turned to resemble `target`,
+ * `[[x, y], ...]`. Returns places and the two axes; the axes of the picture before, `warm`, make the next one a small change.
+ */
+export function plane({ V, n, dim }, target, { among = null, warm = null } = {}) {
+  const row = (i) => V.subarray(i * dim, i * dim + dim), rows = Array.from(among ?? Array(n).keys(), row);
+  const mean = Float64Array.from({ length: dim }, (_, k) => rows.reduce((sum, v) => sum + v[k], 0) / rows.length);
+  const centred = rows.map((v) => v.map((value, k) => value - mean[k]));
+  const times = (axis) => {
+    const sum = new Float64Array(dim);
+    for (const v of centred) { const along = dot(v, axis); for (let k = 0; k < dim; k++) sum[k] += along * v[k]; }
+    return sum;
+  };
+  let axes = warm ?? [1, 2].map((k) => Float64Array.from({ length: dim }, (_, i) => Math.sin(1.3 * (i + 1) * k) + 0.1));
+  for (let round = warm ? 60 : 300; round >= 0; round--) axes = orthonormal(round ? axes.map(times) : axes, axes);
+  const flat = Array.from({ length: n }, (_, i) => axes.map((axis) => dot(row(i), axis) - dot(mean, axis)));
+  const turn = turned(flat, target), turns = ([a, b]) => turn.map(([x, y]) => x * a + y * b);
+  return { places: flat.map(turns), axes: turn.map(([x, y]) => axes[0].map((value, k) => x * value + y * axes[1][k])) };
+}
+
+const dot = (a, b) => { let sum = 0; for (let k = 0; k < a.length; k++) sum += a[k] * b[k]; return sum; };
+
+/** Make two vectors orthonormal; one that is lost, as in a table of a single direction, is replaced by one of `before`. */
+function orthonormal([a, b], before) {
+  const unit = (v) => { const size = Math.sqrt(dot(v, v)); return size > 0 ? v.map((value) => value / size) : null; };
+  const first = unit(a) ?? unit(before[0]);
+  for (const v of [b, before[1], before[0]].map(unit)) {
+    const rest = v?.map((value, k) => value - dot(v, first) * first[k]);
+    if (rest && dot(rest, rest) > 1e-16) return [first, unit(rest)];
+  }
+  return [first, before[1]];
+}
+
+/** The rotation or reflection of the plane that lays points best on the target (Procrustes in two dimensions), 2 x 2. */
+function turned(flat, target) {
   let [xx, xy, yx, yy] = [0, 0, 0, 0];
   flat.forEach(([x, y], k) => { const [u, v] = target[k]; xx += x * u; xy += x * v; yx += y * u; yy += y * v; });
   const rotation = [xx + yy, xy - yx], mirror = [xx - yy, xy + yx];
-  const flip = Math.hypot(...mirror) > Math.hypot(...rotation), [c, s] = flip ? mirror : rotation;
-  const length = Math.hypot(c, s) || 1, [cos, sin] = [c / length, s / length];
-  return flat.map(([x, y]) => (flip ? [cos * x + sin * y, sin * x - cos * y] : [cos * x - sin * y, sin * x + cos * y]));
+  const flip = Math.hypot(...mirror) > Math.hypot(...rotation), [c, s] = flip ? mirror : rotation, length = Math.hypot(c, s);
+  const [cos, sin] = length > 0 ? [c / length, s / length] : [1, 0];
+  return flip ? [[cos, sin], [sin, -cos]] : [[cos, -sin], [sin, cos]];
 }

@@ -1,7 +1,7 @@
 // Replay a run: the snapshots of a training, frame by frame, in two or three components of the embedding.
 
-import { board, button, calm, checkbox, chooser, COLORS, decode, drawCurves, drawGraph, element, frame, legend, nearest, neighbours,
-  path, slider, status, walk } from "./kit.mjs";
+import { board, button, calm, checkbox, chooser, COLORS, decode, drawBar, drawCurves, drawGraph, element, frame, legend, nearest,
+  neighbours, path, slider, status, walk } from "./kit.mjs";
 
 const COLOR = [COLORS.ink, COLORS.warm, COLORS.green], TURN = Math.PI / 12;
 
@@ -38,13 +38,7 @@ export function mount(place, model) {
       xy = places.map(([x, y]) => [width / 2 + x * zoom, height / 2 - y * zoom]);
       const depth = view === "3D" ? places.map((p) => p[2]) : null;
       drawGraph(context, xy, { ...graph, ink, depth, hot: new Set(route()), ring: new Set(close().map(([v]) => v)) });
-      const bar = +(reach / 2).toPrecision(1); // every frame fills the board: the bar says how long its vectors are
-      context.strokeStyle = context.fillStyle = ink;
-      context.lineWidth = 1;
-      context.strokeRect(4, height - 5, bar * zoom, 0);
-      context.font = "12px system-ui, sans-serif";
-      [context.textAlign, context.textBaseline] = ["left", "bottom"];
-      context.fillText(String(bar), 4, height - 8);
+      drawBar(context, height, { reach, zoom, ink });
     },
     point(x, y, event) {
       if (view === "3D" && event.buttons & 1) {

@@ -1,0 +1,67 @@
+"""Steps on drawn arms against steps over all tokens: examples a second of the processor, as a ratio measured in turn.
+
+``OMP_NUM_THREADS=1 .venv/bin/python benchmarks/candidates.py [DEGREExLENGTH ...]``
+
+An example is a fact or a path that a step's loss reads. The first step of each run is left out, and so is the evaluation.
+"""
+
+import argparse
+import statistics
+import time
+
+import geomem as gm
+
+REPEATS, STEPS = 3, {"all tokens": 4, "arms": 24}
+KINDS = {"facts": 0, "facts and paths": 128}
+
+
+def examples(stage: gm.Stage, task: gm.PathTask) -> float:
+    """Return how many examples a step reads, on average."""
+    if not stage.arms:
+        return stage.edges + stage.paths
+    share = stage.arms / len(task.graph.paths)
+    return share * len(task.edges) + min(stage.paths, share * task.n_paths)
+
+
+def rate(stage: gm.Stage, task: gm.PathTask, seed: int) -> float:
+    """Return examples a second of the processor."""
+    model = gm.SequenceModel(task.vocabulary.n_tokens, width=32, layers=2, heads=1, seed=seed)
+    clock = []
+    gm.train(
+        model,
+        task,
+        [stage],
+        seed=seed,
+        device="cpu",
+        on_step=lambda step, _: clock.append(time.process_time()),
+        snapshots=[],
+    )
+    return (stage.steps - 1) * examples(stage, task) / (clock[-1] - clock[0])
+
+
+def compare(degree: int, length: int) -> None:
+    """Print both rates and the median of their ratios, least to largest."""
+    task = gm.PathTask(gm.path_star(degree, length), target="first", seed=100)
+    task.held = dict  # nothing is evaluated here
+    for kind, paths in KINDS.items():
+        arms = gm.Stage(STEPS["arms"], 3e-3, arms=128, paths=paths, path_weight=0.1)
+        full = gm.Stage(STEPS["all tokens"], 3e-3, edges=512, paths=paths, path_weight=0.1)
+        pairs = [(rate(full, task, seed), rate(arms, task, seed)) for seed in range(100, 100 + REPEATS)]
+        slow, fast = (statistics.median(rates) for rates in zip(*pairs, strict=True))
+        ratios = sorted(b / a for a, b in pairs)
+        spread = f"{statistics.median(ratios):.1f} ({ratios[0]:.1f} to {ratios[-1]:.1f})"
+        n = task.graph.n_nodes
+        print(f"| G({degree},{length}), {n:,} nodes | {kind} | {slow:,.0f} | {fast:,.0f} | {spread} |", flush=True)
+
+
+def main() -> None:
+    """Compare the sizes that are asked for."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("size", nargs="*", metavar="DEGREExLENGTH", default=["5000x5", "10000x6"])
+    print("| star | a step reads | all tokens, examples a second | arms | ratio |\n| --- | --- | ---: | ---: | ---: |")
+    for size in parser.parse_args().size:
+        compare(*map(int, size.split("x")))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,5 @@
+"""``python -m geomem`` is the command ``geomem``."""
+
+from .cli import main
+
+main()

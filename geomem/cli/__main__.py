@@ -1,0 +1,5 @@
+"""``python -m geomem.cli`` is the command ``geomem``."""
+
+from .main import main
+
+main()

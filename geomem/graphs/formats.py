@@ -1,0 +1,109 @@
+"""Graph formats that networkx and SciPy know: one function a format, from a file's text to a networkx graph."""
+
+import io
+import json
+import re
+import warnings
+from collections.abc import Callable
+
+import networkx as nx
+import scipy.io
+from scipy.sparse import coo_array
+
+from .checks import is_missing, shown
+
+
+def _gexf(text: str) -> nx.Graph:
+    """Read GEXF; networkx knows no version after 1.2, whose nodes and edges are those of 1.3."""
+    return nx.read_gexf(
+        io.BytesIO(re.sub(r"http://(www\.)?gexf\.net/1\.3(draft)?", "http://www.gexf.net/1.2draft", text).encode())
+    )
+
+
+def _gml(text: str) -> nx.Graph:
+    """Read GML, by label where every node has one of its own."""
+    try:
+        return nx.parse_gml(text.splitlines(), label="label")
+    except nx.NetworkXError:
+        return nx.parse_gml(text.splitlines(), label="id")
+
+
+def _node_link(text: str) -> nx.Graph:
+    """Read node-link JSON, the edges under "edges" or "links"."""
+    data = json.loads(text)
+    if not isinstance(data, dict) or "nodes" not in data or not {"edges", "links"} & set(data):
+        raise ValueError('an object with "nodes" and "links" is wanted')
+    edges = data.get("edges", data.get("links"))
+    return nx.node_link_graph(data | {"edges": edges, "links": edges})  # versions of networkx look under one or the other
+
+
+def _matrix_market(text: str) -> nx.Graph:
+    """Read a square Matrix Market file; nodes are named 1, 2, ... as its rows are."""
+    matrix = coo_array(scipy.io.mmread(io.BytesIO(text.encode())))
+    if matrix.shape[0] != matrix.shape[1]:
+        raise ValueError(f"a square matrix is wanted, this one is {matrix.shape[0]} x {matrix.shape[1]}")
+    matrix.eliminate_zeros()
+    pairs = {(int(u), int(v)) for u, v in zip(*matrix.coords, strict=True)} if hasattr(matrix, "coords") else set(
+        zip(matrix.row.tolist(), matrix.col.tolist(), strict=True))  # fmt: skip
+    symmetric = all((v, u) in pairs for u, v in pairs)
+    graph = nx.Graph() if symmetric else nx.DiGraph()
+    graph.graph["rows"] = matrix.shape[0]  # a row without an entry is counted and not made: there may be billions
+    graph.add_edges_from((u + 1, v + 1) for u, v in sorted(pairs))
+    return graph
+
+
+FORMATS: dict[str, tuple[str, Callable[[str], nx.Graph]]] = {
+    ".graphml": ("GraphML", nx.parse_graphml),
+    ".gml": ("GML", _gml),
+    ".gexf": ("GEXF", _gexf),
+    ".net": ("Pajek", lambda text: nx.parse_pajek(text.splitlines())),
+    ".paj": ("Pajek", lambda text: nx.parse_pajek(text.splitlines())),
+    ".json": ("node-link JSON", _node_link),
+    ".adjlist": ("networkx's adjacency list", lambda text: nx.parse_adjlist(text.splitlines())),
+    ".mtx": ("Matrix Market", _matrix_market),
+}
+"""By a file's ending: what the format is called, and what reads its text."""
+
+
+def pairs_in(text: str, suffix: str, file: str) -> tuple[list, list[str], list[str]]:
+    """Return the edges of a file as pairs of names with their places, what to say about it, and what to warn about.
+
+    Args:
+        text: The file.
+        suffix: A key of ``FORMATS``.
+        file: What to call it.
+
+    Raises:
+        ValueError: If the library that knows the format cannot read it, or a node has no name.
+    """
+    kind, read = FORMATS[suffix]
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # of versions, and of attributes that are not used here
+            graph = read(text)
+    except Exception as error:  # each parser raises what it likes, and all of it means that the file is not in the format
+        reason = " ".join(str(error).split())[:150] or type(error).__name__
+        raise ValueError(f"{file} must be a {kind} file, got one that cannot be read: {reason}.") from None
+    name, by = _names(graph)
+    lacks = next((place for place, node in enumerate(graph) if is_missing(node) or not name[node].strip()), None)
+    if lacks is not None:
+        raise ValueError(
+            f"{file}: every node must have a name, got {shown(list(graph)[lacks])} as node {lacks}, counted from 0."
+        )
+    pairs = [((name[u], name[v]), f"edge {k}") for k, (u, v) in enumerate(graph.edges())]
+    attributes = sorted({str(key) for _, _, data in graph.edges(data=True) for key in data})
+    said = [kind, by] if by else [kind]
+    said += ["directions ignored"] if graph.is_directed() else []
+    said += [f"edge attributes ignored: {', '.join(attributes[:8])}"] if attributes else []
+    alone = nx.number_of_isolates(graph) + max(0, graph.graph.get("rows", 0) - len(graph))
+    return pairs, said, [f"{alone:,} node{'s' * (alone != 1)} without an edge dropped"] if alone else []
+
+
+def _names(graph: nx.Graph) -> tuple[dict, str]:
+    """Return a name per node: its label or name where all nodes have different ones, else what identifies it."""
+    for key in ("label", "name"):
+        found = {node: data.get(key) for node, data in graph.nodes(data=True)}
+        texts = [text.strip() for text in found.values() if isinstance(text, str) and text.strip()]
+        if len(set(texts)) == len(graph) > 0:
+            return {node: text.strip() for node, text in found.items()}, f"nodes named by {key!r}"
+    return {node: str(node) for node in graph}, ""

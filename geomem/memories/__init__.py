@@ -1,0 +1,34 @@
+"""Memories in closed form, and what each costs in bits and in norm."""
+
+from .closed_form import (
+    HEAT_TIMES,
+    Memory,
+    associative_memory,
+    fiedler_memory,
+    first_hop_strength,
+    heat_kernel_memory,
+    incidence_memory,
+    largest_heat_time,
+    path_star_memory,
+)
+from .costs import BitCost, NormCost, StoreCost, can_hold, cost_in_bits, cost_in_norm, store_bits, store_norm
+
+__all__ = [
+    "HEAT_TIMES",
+    "Memory",
+    "associative_memory",
+    "fiedler_memory",
+    "first_hop_strength",
+    "heat_kernel_memory",
+    "incidence_memory",
+    "largest_heat_time",
+    "path_star_memory",
+    "BitCost",
+    "NormCost",
+    "StoreCost",
+    "can_hold",
+    "cost_in_bits",
+    "cost_in_norm",
+    "store_bits",
+    "store_norm",
+]

@@ -1,0 +1,377 @@
+"""Every picture of the book: a function takes data and an axis, and returns the axis it drew on."""
+
+import functools
+from collections.abc import Mapping, Sequence
+
+import matplotlib.pyplot as plt
+import networkx as nx
+import numpy as np
+import torch
+from matplotlib.axes import Axes
+from matplotlib.colors import to_rgba_array
+from scipy.linalg import orthogonal_procrustes
+from torch import Tensor
+
+from .. import _checks
+from ..graphs import Graph
+from ..spectral import EIGENVALUE_TOL, Spectrum
+from .statistics import mean_sd, spread
+from .studies import load_study
+
+COLORS = {
+    "associative": "#7a7a7a",
+    "linear": "#e69f00",
+    "transformer": "#0072b2",
+    "mamba": "#cc79a7",
+    "node2vec": "#009e73",
+    "geometric": "#009e73",
+    "look-up": "#7a7a7a",
+    "map": "#009e73",
+    "incidence": "#d55e00",
+    "null": "#b0b0b0",
+}
+"""One colour a model all through the book (Okabe and Ito's set, told apart by colour-blind readers)."""
+STYLES = {"associative": "--", "look-up": "--", "incidence": ":"}
+"""Dashed where a memory's curve often lies on another's."""
+SERIES = ("#0072b2", "#e69f00", "#009e73", "#cc79a7", "#d55e00", "#56b4e9")
+"""Colours of lines that are no model, in order."""
+INK = "#333333"
+WIDTH = 9.0
+"""Width of a full figure in inches: 900 pixels at the book's 100 dpi."""
+
+
+def panels(rows: int = 1, columns: int = 1, *, height: float = 2.8, width: float = WIDTH, **kwargs) -> np.ndarray:
+    """Return a ``(rows, columns)`` array of clean axes on one white figure.
+
+    Args:
+        rows: Rows of panels.
+        columns: Columns of panels.
+        height: Height of a row, inches.
+        width: Width of the figure, inches.
+        **kwargs: Handed to ``plt.subplots`` (``sharey=True``, say).
+    """
+    _, axes = plt.subplots(rows, columns, figsize=(width, rows * height), squeeze=False, layout="constrained", **kwargs)
+    for ax in axes.flat:
+        ax.spines[["top", "right"]].set_visible(False)
+        ax.tick_params(labelsize=9, color=INK, labelcolor=INK)
+    return axes
+
+
+def name(ax: Axes, text: str) -> Axes:
+    """Write a small name above a panel."""
+    ax.set_title(text, loc="left", fontsize=10, color=INK, parse_math=False)
+    return ax
+
+
+def row_name(ax: Axes, text: str) -> Axes:
+    """Write a name upright at the left of a row of panels."""
+    ax.text(-0.08, 0.5, text, rotation=90, transform=ax.transAxes, ha="right", va="center", fontsize=10, color=INK,
+            parse_math=False)  # fmt: skip
+    return ax
+
+
+@functools.lru_cache(maxsize=64)
+def layout(graph: Graph) -> np.ndarray:
+    """Return where to draw the nodes, ``(n, 2)``, read-only: springs of hop length, components side by side.
+
+    The largest component has radius 1. A figure asks for places and colours of one graph many times, so they are kept.
+    """
+    network, places, shift = graph.to_networkx(), np.zeros((graph.n_nodes, 2)), 0.0
+    row = {label: number for number, label in enumerate(graph.labels)}
+    parts = sorted(nx.connected_components(network), key=lambda part: (-len(part), min(row[x] for x in part)))
+    for part in parts:
+        part = sorted(part, key=row.get)
+        start = nx.circular_layout(part) if len(part) > 2 else None
+        spots = nx.kamada_kawai_layout(network.subgraph(part), pos=start) if len(part) > 2 else nx.circular_layout(part)
+        xy = np.array([spots[node] for node in part])
+        xy = (xy - xy.mean(0)) / max(np.linalg.norm(xy - xy.mean(0), axis=1).max(), 1e-9)
+        scale = 1.0 if part == parts[0] else max(0.35, (len(part) / len(parts[0])) ** 0.5)
+        shift += scale if shift else 0.0
+        places[[row[node] for node in part]] = xy * scale + [shift, 0.0]
+        shift += scale + 0.25
+    places.flags.writeable = False
+    return places
+
+
+def node_colors(graph: Graph) -> np.ndarray:
+    """Return one colour a node, RGBA ``(n, 4)``: the same rule for all graphs, the angle at which ``layout`` puts it."""
+    places, colors = layout(graph), np.zeros((graph.n_nodes, 4))
+    components = graph.components().numpy()
+    for component in np.unique(components):
+        here = components == component
+        x, y = (places[here] - places[here].mean(0)).T
+        radius = np.hypot(x, y) / max(np.hypot(x, y).max(), 1e-9)
+        hue = plt.get_cmap("twilight")((np.arctan2(y, x) / (2 * np.pi) + 0.15) % 1.0)
+        strength = np.clip(0.35 + 0.65 * radius, 0, 1)[:, None]
+        colors[here] = strength * hue + (1 - strength) * np.array([0.93, 0.93, 0.93, 1.0])
+    colors[:, 3] = 1.0
+    return colors
+
+
+def draw_graph(
+    graph: Graph, ax: Axes, *, labels: bool | None = None, places=None, size: float | None = None, colors=None
+) -> Axes:
+    """Draw a graph at ``places`` (by default its layout), with labels where there is room.
+
+    Args:
+        graph: The graph.
+        ax: Where to draw.
+        labels: Whether to write the labels; by default up to 20 nodes with short names.
+        places: ``(n, 2)``; by default ``layout(graph)``.
+        size: Marker area in points squared.
+        colors: One a node, anything matplotlib knows; by default ``node_colors``.
+    """
+    places = layout(graph) if places is None else np.asarray(places)
+    size = size or float(np.clip(1500 / graph.n_nodes, 14, 110))
+    colors = node_colors(graph) if colors is None else to_rgba_array(colors)
+    for u, v in graph.edges.tolist():
+        ax.plot(*places[[u, v]].T, color="#9a9a9a", linewidth=1.0, zorder=1)
+    ax.scatter(*places.T, s=size, c=colors, edgecolors=INK, linewidths=0.6, zorder=2, clip_on=False)
+    short = graph.n_nodes <= 20 and max(map(len, graph.labels)) <= 3
+    for (x, y), label, color in (
+        zip(places, graph.labels, colors, strict=True) if (short if labels is None else labels) else ()
+    ):
+        ink = "white" if color[:3] @ [0.299, 0.587, 0.114] < 0.55 else "black"
+        ax.text(x, y, label, ha="center", va="center", fontsize=7, color=ink, zorder=3, parse_math=False)
+    ax.set_aspect("equal", adjustable="datalim")
+    ax.margins(0.06)
+    ax.set_axis_off()
+    return ax
+
+
+def plane(E: Tensor, graph: Graph) -> np.ndarray:
+    """Return an embedding's two leading principal components, ``(n, 2)``, turned to resemble the graph's layout.
+
+    Args:
+        E: One embedding, ``(n, m)``.
+        graph: The graph.
+    """
+    E = torch.as_tensor(E).double()
+    U, scale, _ = torch.linalg.svd(E - E.mean(0), full_matrices=False)
+    flat = (U[:, :2] * scale[:2]).numpy()
+    flat = np.pad(flat, ((0, 0), (0, 2 - flat.shape[1])))
+    target = layout(graph)
+    return flat @ orthogonal_procrustes(flat, target - target.mean(0))[0]
+
+
+def embedding(E: Tensor, graph: Graph, ax: Axes, *, labels: bool | None = False, size: float | None = None) -> Axes:
+    """Draw an embedding on its two leading principal components, turned to resemble the graph's layout.
+
+    The turn is a rotation or reflection, so shapes are the embedding's own.
+
+    Args:
+        E: One embedding, ``(n, m)``.
+        graph: The graph.
+        ax: Where to draw.
+        labels: As in ``draw_graph``.
+        size: As in ``draw_graph``.
+    """
+    return draw_graph(graph, ax, labels=labels, places=plane(E, graph), size=size)
+
+
+def heat_map(
+    matrix: Tensor,
+    ax: Axes,
+    *,
+    center: float | None = None,
+    low: float | None = None,
+    high: float | None = None,
+    bar: bool = True,
+    diagonal: bool = False,
+) -> Axes:
+    """Draw a node-by-node matrix; the diagonal is left grey, because self pairs drown the rest.
+
+    Args:
+        matrix: ``(n, n)``.
+        ax: Where to draw.
+        center: The value in the middle of a two-sided colour scale; None for one-sided.
+        low: Least value of a one-sided scale; by default the least entry off the diagonal.
+        high: Largest value of the scale; by default the largest entry off the diagonal.
+        bar: Whether to draw the colour bar; one a row is enough where rows share a scale.
+        diagonal: Draw it all the same: rows and columns are different nodes.
+    """
+    values = torch.as_tensor(matrix).double().numpy().copy()
+    if not diagonal:
+        np.fill_diagonal(values, np.nan)
+    low = np.nanmin(values) if low is None else low
+    high = np.nanmax(values) if high is None else high
+    if center is not None:
+        reach = max(high - center, center - low, 1e-9)
+        norm, colors = plt.Normalize(center - reach, center + reach), "RdBu_r"
+    else:
+        norm, colors = plt.Normalize(low, high), "viridis"
+    colors = plt.get_cmap(colors).with_extremes(bad="#d0d0d0")
+    image = ax.imshow(values, cmap=colors, norm=norm, interpolation="nearest")
+    ax.set_xticks([])
+    ax.set_yticks([])
+    ax.spines[:].set_visible(False)
+    if bar:
+        colour_bar = ax.figure.colorbar(image, ax=ax, shrink=0.8, aspect=18)
+        colour_bar.ax.tick_params(labelsize=8)
+        colour_bar.outline.set_visible(False)
+    return ax
+
+
+def band(x, values: Tensor, ax: Axes, *, color: str = INK, label: str = "", marker: str = "", style: str = "-") -> Axes:
+    """Draw the mean over seeds with its spread: min to max below ten seeds, else the 10th to the 90th percentile.
+
+    Args:
+        x: ``(T,)``.
+        values: ``(T, S)``, one column a seed.
+        ax: Where to draw.
+        color: Of the line and, lighter, the band.
+        label: For the legend.
+        marker: Of the points.
+        style: Of the line.
+    """
+    x, values = np.asarray(x), np.asarray(torch.as_tensor(values).double())
+    over = 2 if style == "-" else 3  # a dashed line shows on a solid one, not under it
+    ax.plot(x, values.mean(1), style, color=color, label=label, marker=marker, markersize=4, linewidth=1.6, zorder=over)
+    if values.shape[1] > 1:
+        ax.fill_between(x, *_spread(values, axis=1), color=color, alpha=0.18, linewidth=0)
+    return ax
+
+
+def _spread(values: np.ndarray, axis: int = 0) -> np.ndarray:
+    """Return the ends of the band: min and max below ten values, else the 10th and the 90th percentile."""
+    return np.percentile(values, [0, 100] if values.shape[axis] < 10 else [10, 90], axis=axis)
+
+
+def sweep(frame, x: str, y: str, ax: Axes, *, by: str | None = None) -> Axes:
+    """Draw a record against a parameter: the mean over all other parameters and values, with its band.
+
+    Args:
+        frame: As ``load_sweep`` gives it.
+        x: The parameter along the axis; text stands at equal distances.
+        y: The record.
+        ax: Where to draw.
+        by: A parameter with a line for each of its values; by default there is one line.
+
+    Raises:
+        ValueError: If the frame has no such column, or no run has both.
+    """
+    for column in (x, y, *([by] if by else [])):
+        _checks.one_of("a column", column, map(str, frame.columns))
+    frame = frame.dropna(subset=[x, y])
+    if not len(frame):
+        raise ValueError(f"frame must hold runs with {x} and {y}, got none.")
+    for number, (name, lines) in enumerate(frame.groupby(by) if by else [(None, frame)]):
+        groups = [(place, group[y].to_numpy(float)) for place, group in lines.groupby(x)]
+        label = "" if by is None else f"{by} {name}"
+        color = COLORS.get(name, SERIES[number % len(SERIES)])
+        places = [place for place, _ in groups]
+        ax.plot(places, [values.mean() for _, values in groups], "o-", color=color, label=label, markersize=4, linewidth=1.6)
+        ends = np.array([_spread(values) for _, values in groups]).T
+        ax.fill_between(places, *ends, color=color, alpha=0.18, linewidth=0)
+    ax.set_xlabel(x, fontsize=9)
+    ax.set_ylabel(y, fontsize=9)
+    return ax
+
+
+def by_hops(curves: Mapping[str, Tensor], ax: Axes) -> Axes:
+    """Draw mean cosine against hop distance, one band a model.
+
+    Args:
+        curves: Model name to ``(S, max_hops + 1)``, as ``cosine_by_hops`` gives; 0 hops (self) is left out.
+        ax: Where to draw.
+    """
+    ax.axhline(0, color="#bbbbbb", linewidth=0.8)
+    for model, values in curves.items():
+        hops = np.arange(1, values.shape[-1])
+        band(hops, values.T[1:], ax, color=COLORS.get(model, INK), label=model, marker="o", style=STYLES.get(model, "-"))
+    ax.set_xlabel("hops", fontsize=9)
+    if ax.get_subplotspec().is_first_col() or len(ax.get_shared_y_axes().get_siblings(ax)) == 1:
+        ax.set_ylabel("cosine", fontsize=9)
+    return ax
+
+
+def cumulative(curves: Mapping[str, Tensor], ax: Axes, *, dims: int | None = None) -> Axes:
+    """Draw cumulative energy over non-trivial dimensions with its chance line, one band a model.
+
+    Args:
+        curves: Model name to ``(S, K)``, as ``Spectrum.cumulative_energy`` gives.
+        ax: Where to draw.
+        dims: How many leading dimensions count as Fiedler-like: a thin line there.
+    """
+    for model, values in curves.items():
+        k = values.shape[-1]
+        whole = torch.cat([torch.zeros(len(values), 1, dtype=values.dtype), values], dim=1)
+        band(np.arange(k + 1), whole.T, ax, color=COLORS.get(model, INK), label=model, style=STYLES.get(model, "-"))
+    ax.plot([0, k], [0, 1], ":", color=INK, linewidth=1, label="chance")
+    if dims is not None:
+        ax.axvline(dims, color="#bbbbbb", linewidth=0.8)
+    ax.set_xlabel("non-trivial dimensions", fontsize=9)
+    if ax.get_subplotspec().is_first_col():
+        ax.set_ylabel("share of energy", fontsize=9)
+    return ax
+
+
+def by_eigenspace(E: Tensor, spectrum: Spectrum, ax: Axes, *, color: str = INK) -> Axes:
+    """Draw the non-trivial energy of every eigenspace as a bar of its multiplicity's width: its area is the share.
+
+    The slowest is at the left, negative eigenvalues are hatched, a line spans the 10th to 90th percentile over seeds (below
+    ten seeds all of them), and the dotted line is chance.
+
+    Args:
+        E: Embeddings, one a seed, ``(S, n, m)``.
+        spectrum: Of the graph they are measured against.
+        ax: Where to draw.
+        color: Of the bars.
+    """
+    kept = ~spectrum.trivial
+    energy, width = spectrum.energy(E)[:, kept], spectrum.multiplicities[kept]
+    height = (energy / energy.sum(1, keepdim=True) / width).numpy()
+    dims, left = int(width.sum()), (width.cumsum(0) - width).numpy()
+    bars = ax.bar(left, height.mean(0), width.numpy(), align="edge", color=color, edgecolor="white", linewidth=0.8)
+    for bar, value in zip(bars, spectrum.values[kept].tolist(), strict=True):
+        if value < -EIGENVALUE_TOL:
+            bar.set(hatch="////", alpha=0.6)
+    low, high = (0, 100) if len(height) < 10 else (10, 90)
+    ax.vlines(left + width.numpy() / 2, *np.percentile(height, [low, high], axis=0), color=INK, linewidth=1)
+    ax.axhline(1 / dims, color=INK, linestyle=":", linewidth=1)
+    ax.set_xlim(0, dims)
+    return ax
+
+
+def legend(axes: np.ndarray, *, columns: int | None = None) -> None:
+    """Put one legend for all panels below the figure."""
+    entries = {text: handle for ax in np.ravel(axes) for handle, text in zip(*ax.get_legend_handles_labels(), strict=True)}
+    figure = np.ravel(axes)[0].figure
+    figure.legend(entries.values(), entries.keys(), loc="outside lower center", ncols=columns or len(entries),
+                  frameon=False, fontsize=9)  # fmt: skip
+
+
+def table(rows: Sequence[Sequence], header: Sequence[str]) -> str:
+    """Return a Markdown table: text to the left, numbers to the right.
+
+    Args:
+        rows: Cells; floats are shown with three significant digits, tensors of one value a seed as mean ± sd.
+        header: Column names.
+
+    Example:
+        >>> print(table([["grid", 0.12345, torch.tensor([0.5, 1.0])]], ["graph", "share", "recall"]))
+        | graph | share | recall |
+        | --- | ---: | ---: |
+        | grid | 0.123 | 0.75 ± 0.35 |
+    """
+
+    def shown(cell) -> str:
+        if isinstance(cell, Tensor):
+            mean, sd = mean_sd(cell)
+            return spread(mean, sd, len(cell)).partition(" (n")[0]
+        return f"{cell:.3g}" if isinstance(cell, float) else str(cell)
+
+    rule = ["---:" if isinstance(cell, int | float | Tensor) else "---" for cell in rows[0]]
+    return "\n".join(
+        "| " + " | ".join(cells) + " |" for cells in [list(header), rule, *([shown(c) for c in row] for row in rows)]
+    )
+
+
+def studies(names: Sequence[str]) -> str:
+    """Return a Markdown table of studies: what each is for, its seeds, and the hours of all its runs on one core.
+
+    Args:
+        names: As in ``book/studies.toml``.
+    """
+    rows = [[study.name, study.purpose, len(study.seeds), round(study.hours, 2)] for study in map(load_study, names)]
+    return table(rows, ["study", "purpose", "seeds", "hours"])

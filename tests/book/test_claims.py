@@ -1,0 +1,271 @@
+"""The claims are the paper's, their criteria stay as fixed, and the page follows from the chapters."""
+
+import hashlib
+import html
+import json
+import statistics
+
+import nbformat
+import pytest
+
+from tools import book, pages
+
+# The criteria as they were fixed. Whoever changes one says why in CHANGELOG.md, and then here.
+FIXED = {"claim": "252d1ab547bd8a2b", "own": "3e419b143cdb0805"}
+RECORDED = [(path.stem, *pages.recorded(path)) for path in book.chapters()]
+
+
+def test_claims_are_complete():
+    claims = pages.criteria()["claim"]
+    assert [claim["id"] for claim in claims] == [f"C{i}" for i in range(1, len(claims) + 1)] and len(claims) >= 18
+    for claim in claims:
+        assert claim["statement"] and claim["criterion"] and isinstance(claim["where"], str)
+        assert len(set(pages.parts(claim))) == len(pages.parts(claim))
+
+
+def test_our_own_findings_are_complete():
+    own = pages.criteria()["own"]
+    assert [finding["id"] for finding in own] == [f"O{i}" for i in range(1, len(own) + 1)]
+    assert all(finding["statement"] and finding["criterion"] and finding["short"] for finding in own)
+
+
+@pytest.mark.parametrize("kind", FIXED)
+def test_criteria_stand_as_they_were_fixed(kind):
+    fixed = [(c["id"], pages.parts(c), c["statement"], c["criterion"]) for c in pages.criteria()[kind]]
+    assert hashlib.sha256(json.dumps(fixed).encode()).hexdigest()[:16] == FIXED[kind]
+
+
+def test_chapters_record_something():
+    assert any(records for _, records, _ in RECORDED), "no chapter has a record: the page would be empty"
+    assert any(claims for _, _, claims in RECORDED), "no chapter judges a claim"
+
+
+@pytest.mark.parametrize(("name", "records", "claims"), RECORDED, ids=[name for name, *_ in RECORDED])
+def test_records_say_what_their_values_say(name, records, claims):
+    for record in records.values():
+        values = record["values"]
+        assert record["n"] == len(values) > 0
+        assert record["mean"] == pytest.approx(statistics.fmean(values), rel=1e-6, abs=1e-12)
+        spread = statistics.stdev(values) if len(values) > 1 else None
+        assert record["sd"] == (spread if spread is None else pytest.approx(spread, rel=1e-6, abs=1e-9))
+        assert record["text"] and record["template"].count("{}") == 1
+    for claim in claims:
+        assert claim["holds"] in (True, False, None)
+        assert claim["evidence"], f"{claim['id']} rests on nothing"
+
+
+def test_claims_page_follows_from_the_chapters():
+    pages.main(["--check"])
+
+
+@pytest.mark.parametrize(
+    ("holds", "word"),
+    [
+        ([True], "reproduced"),
+        ([True, True], "reproduced"),
+        ([True, False], "in part"),
+        ([True, None], "in part"),
+        ([False], "not reproduced"),
+        ([False, None], "not reproduced"),
+        ([None], "not tested"),
+        ([None, None], "not tested"),
+    ],
+)
+def test_verdict(holds, word):
+    assert pages.verdict(holds) == word
+
+
+CRITERIA = """
+disclosure = "Some were seen."
+terms = "Means."
+[[claim]]
+id = "C1"
+short = "A | short one"
+parts = ["a", "b"]
+statement = "It | holds"
+where = "Fig 1"
+criterion = "x >= 1"
+[[claim]]
+id = "C2"
+short = "Two"
+statement = "Another"
+where = ""
+criterion = "y"
+"""
+
+
+FIGURES = """
+[[figure]]
+paper = "Bars | of it"
+claims = ["C1"]
+ours = ["fig-a"]
+parameters = ["lr"]
+differs = "Nothing."
+"""
+INTRO = """# A book
+
+% explorable: written by tools/pages.py
+old
+% end of explorable
+
+% claims: written by tools/pages.py
+old
+% end of claims
+
+More.
+"""
+ISLAND = '<div data-explorable="{&quot;kind&quot;:&quot;watch&quot;,&quot;name&quot;:&quot;&lt;b&gt;&quot;}"></div>'
+
+
+def claim(identity, part=None, holds=True, evidence=("x",)):
+    return {
+        "claim": {
+            "id": identity,
+            "part": part,
+            "holds": holds,
+            "evidence": list(evidence),
+            "profile": "laptop",
+        }
+    }
+
+
+def record(name):
+    return {
+        "record": {
+            "name": name,
+            "values": [1.0],
+            "mean": 1.0,
+            "sd": None,
+            "n": 1,
+            "template": "{}",
+            "text": "one 1",
+        }
+    }
+
+
+@pytest.fixture
+def house(tmp_path):
+    """Make a book of one page and, by the returned function, one chapter that shows the given metadata."""
+    (tmp_path / "book").mkdir()
+    (tmp_path / "book" / "claims.toml").write_text(CRITERIA)
+    (tmp_path / "book" / "figures.toml").write_text(FIGURES)
+    (tmp_path / "book" / "intro.md").write_text(INTRO)
+    (tmp_path / "_toc.yml").write_text("root: book/intro\nparts: [{chapters: [{file: book/01_a}]}]")
+
+    def chapter(*shown):
+        outputs = [nbformat.v4.new_output("display_data", {}, metadata={"geomem": item}) for item in shown]
+        outputs.append(nbformat.v4.new_output("display_data", {"text/html": ISLAND}))
+        figure = {"mystnb": {"figure": {"name": "fig-a", "caption": "A."}}}
+        cells = [
+            nbformat.v4.new_markdown_cell("# A chapter"),
+            nbformat.v4.new_code_cell("lr: float = 0.1  # rate", metadata={"tags": ["parameters"]}),
+            nbformat.v4.new_code_cell("1", outputs=outputs, metadata=figure),
+        ]
+        nb = nbformat.v4.new_notebook(cells=cells)
+        nbformat.write(nb, tmp_path / "book" / "01_a.ipynb")
+        return tmp_path
+
+    return chapter
+
+
+def test_page_shows_verdict_numbers_and_parts(house):
+    text, data = pages.page(house(record("x"), claim("C1", "a"), claim("C1", "b", holds=False)))
+    row = next(line for line in text.splitlines() if line.startswith("| **C1**"))
+    assert "It \\| holds (Fig 1)" in row and row.endswith("| **in part** |")
+    assert "*a* holds:<br>one 1 [→](01_a.ipynb)<br>*b* fails" in row
+    assert "Some were seen." in text and "0 reproduced, 1 in part, 0 not reproduced, 1 not tested" in text
+    assert json.loads(data)["records"]["01_a"]["x"]["mean"] == 1.0
+
+
+@pytest.mark.parametrize(
+    ("shown", "message"),
+    [
+        ([claim("C2")], "rests on 'x', which is no record"),
+        ([record("x"), claim("C9")], "knows no C9"),
+        ([record("x"), claim("C1", "c")], r"knows no C1 \(c\)"),
+        ([record("x"), claim("C1")], "knows no C1"),
+        ([record("x"), claim("C2"), claim("C2")], "C2 is judged twice"),
+        ([record("x"), record("x")], "records 'x' twice"),
+    ],
+)
+def test_page_refuses_what_does_not_fit(house, shown, message):
+    with pytest.raises(book.UserError, match=message):
+        pages.page(house(*shown))
+
+
+def test_stale_page_is_seen(house):
+    root = house(record("x"), claim("C2"))
+    pages.main([], root=root)
+    pages.main(["--check"], root=root)
+    house(record("x"), claim("C2", holds=False))
+    with pytest.raises(book.UserError, match="stale"):
+        pages.main(["--check"], root=root)
+
+
+@pytest.mark.parametrize("name", ["claims.md", "map.md", "intro.md", "results/records.json"])
+def test_each_page_that_follows_is_checked(house, name):
+    root = house(record("x"), claim("C2"))
+    pages.main([], root=root)
+    path = root / "book" / name
+    path.write_text(path.read_text().replace("C2", "C3").replace("Nothing.", "All."))
+    with pytest.raises(book.UserError, match=rf"{name} is stale"):
+        pages.main(["--check"], root=root)
+
+
+def test_first_page_has_the_claims_at_a_glance_and_keeps_its_words(house):
+    root = house(record("x"), claim("C1", "a"), claim("C1", "b", holds=False))
+    pages.main([], root=root)
+    pages.main([], root=root)
+    text = (root / "book" / "intro.md").read_text()
+    assert text.startswith("# A book\n") and text.endswith("% end of claims\n\nMore.\n") and "old" not in text
+    assert "| C1 | A \\| short one | in part | [1](01_a.ipynb) |" in text and "| C2 | Two | not tested |  |" in text
+
+
+def test_first_page_has_a_chapter_s_explorable_which_runs_at_once(house):
+    root = house(record("x"))
+    pages.main([], root=root)
+    lines = (root / "book" / "intro.md").read_text().splitlines()
+    shown = [line for line in lines if "data-explorable" in line]
+    assert len(shown) == 1 and lines[lines.index(shown[0]) - 1] == ""  # a block of HTML
+    values = json.loads(html.unescape(pages.ISLAND.search(shown[0])[0]))
+    assert values == {"kind": "watch", "name": "<b>", "running": True} and "<b>" not in shown[0]
+    with pytest.raises(book.UserError, match="No chapter shows the explorable 'phase'"):
+        pages.island("phase", root)
+
+
+@pytest.mark.parametrize("name", ["claims", "explorable"])
+def test_first_page_without_a_place_is_refused(house, name):
+    root = house(record("x"))
+    path = root / "book" / "intro.md"
+    path.write_text(path.read_text().replace(f"% end of {name}", ""))
+    with pytest.raises(book.UserError, match=f"no place for the {name}"):
+        pages.main([], root=root)
+
+
+def test_map_leads_from_the_paper_to_figures_and_parameters(house):
+    row = pages.atlas(house(record("x"))).splitlines()[-1]
+    assert row == "| Bars \\| of it (C1) | [A chapter](01_a.ipynb): {numref}`fig-a` | `lr` | Nothing. |"
+
+
+@pytest.mark.parametrize(
+    ("was", "becomes", "message"),
+    [
+        ('"fig-a"', '"fig-b"', "'fig-b', which no chapter draws"),
+        ('"lr"', '"rate"', "'rate', which is no parameter"),
+        ('"C1"', '"C7"', "'C7', which is no claim"),
+    ],
+)
+def test_map_refuses_what_does_not_exist(house, was, becomes, message):
+    root = house(record("x"))
+    (root / "book" / "figures.toml").write_text(FIGURES.replace(was, becomes))
+    with pytest.raises(book.UserError, match=message):
+        pages.atlas(root)
+
+
+def test_map_has_every_chapter_every_claim_and_every_figure_once():
+    entries = pages.shown()
+    ours = [name for entry in entries for name in entry["ours"]]
+    drawn = {path.stem: pages.drawn(path) for path in book.chapters()}
+    assert [stem for stem, names in drawn.items() if not set(names) & set(ours)] == []
+    assert {name for entry in entries for name in entry["claims"]} == {claim["id"] for claim in pages.criteria()["claim"]}
+    assert len(ours) == len(set(ours))

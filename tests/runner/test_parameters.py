@@ -1,0 +1,211 @@
+"""Parameters are typed data: what is wrong is one sentence, and nothing that they say is ever executed."""
+
+import nbformat
+import pytest
+
+from geomem.runner import parameters
+from geomem.runner.parameters import Parameter
+from tools import book
+
+CELL = """degree: int = 3  # arms, at least 2
+share: float = 1  # of the edges, above 0, at most 1
+core: str = "linear"  # linear or transformer; empty: both
+file: str = "a.csv"  # edges, one a row
+deep: bool = False  # more layers
+plain = 7"""
+
+
+@pytest.fixture
+def notebook(tmp_path):
+    def write(source=CELL, **more):
+        cell = nbformat.v4.new_code_cell(source, metadata={"tags": ["parameters"]})
+        nbformat.write(nbformat.v4.new_notebook(cells=[cell], **more), tmp_path / "01_a.ipynb")
+        return tmp_path / "01_a.ipynb"
+
+    return write
+
+
+@pytest.fixture
+def known(notebook):
+    return parameters.of_notebook(notebook())
+
+
+def test_types_defaults_and_comments_come_from_the_cell(known):
+    assert [(p.name, p.kind, p.default) for p in known.values()] == [
+        ("degree", "int", 3), ("share", "float", 1.0), ("core", "str", "linear"), ("file", "str", "a.csv"),
+        ("deep", "bool", False), ("plain", "int", 7),
+    ]  # fmt: skip
+    assert known["degree"].says == "arms, at least 2" and known["plain"].says == ""
+    shown = parameters.table(known).splitlines()
+    assert len(shown) == 6 and shown[0].split() == ["degree", "int", "3", "arms,", "at", "least", "2"]
+
+
+def test_values_are_read_as_their_types(known):
+    settings = ["degree=5", "share=1e-3", "core=transformer", "file=5", "deep=TRUE"]
+    assert parameters.values(known, settings) == {
+        "degree": 5, "share": 0.001, "core": "transformer", "file": "5", "deep": True,
+    }  # fmt: skip
+    assert parameters.values(known, []) == {}
+    assert parameters.values(known, ["file=a=b,c"]) == {"file": "a=b,c"}
+
+
+@pytest.mark.parametrize(
+    "text", ['"; import os', "$(true)", "__import__('os').abort()", "{{7*7}}", "../../x", "- a\n- b", "'"]
+)
+def test_a_value_stays_a_string(known, text):
+    assert parameters.values(known, [f"file={text}"]) == {"file": text}
+
+
+@pytest.mark.parametrize(
+    ("setting", "message"),
+    [
+        ("degre=5", "no parameter 'degre'; the nearest is 'degree'"),
+        ("degree", "NAME=VALUE, got 'degree'"),
+        ("degree=many", "degree must be of type int, got 'many'"),
+        ("degree=2.5", "degree must be of type int"),
+        ("degree=1", "degree must be at least 2, got 1"),
+        ("share=0", "share must be above 0, got 0.0"),
+        ("share=1.5", "share must be at most 1, got 1.5"),
+        ("share=nan", "share must be finite"),
+        ("share=1e999", "share must be finite"),
+        ("share=fast", "share must be of type float, got 'fast'"),
+        ("core=mamba", "core must be one of 'linear', 'transformer', got 'mamba'"),
+        ("deep=maybe", "deep must be of type bool, got 'maybe'"),
+        ("file=\udcff", "file must be of type str"),
+    ],
+)
+def test_what_is_wrong_is_one_sentence(known, setting, message):
+    with pytest.raises(ValueError, match=message) as error:
+        parameters.values(known, [setting])
+    assert "\n" not in str(error.value)
+
+
+def test_rules_are_read_from_comments():
+    def limits(says):
+        return [number for number in range(-3, 9) if _fits(Parameter(name="n", kind="int", default=0, says=says), number)]
+
+    assert limits("nodes, up to 4") == list(range(-3, 5)) == limits("at most 4") == limits("below 5; more is slow")
+    assert limits("at least 6, at most 7, or so") == [6, 7] and limits("above 7") == [8]
+    assert limits("the study has 0 to 4") == list(range(-3, 9)) == limits("least 6")
+    assert Parameter(name="n", kind="int", says="up to 1,000 nodes").check(1000) == 1000
+
+
+def _fits(parameter, value):
+    try:
+        return parameter.check(value) == value
+    except ValueError:
+        return False
+
+
+def test_a_string_is_one_of_what_a_comment_lists():
+    listed = Parameter(name="s", kind="str", default="", says="smoke, laptop or paper; empty: as BOOK_PROFILE says")
+    assert all(_fits(listed, value) for value in ("", "smoke", "laptop", "paper")) and not _fits(listed, "paperr")
+    free = Parameter(name="s", kind="str", default="", says="karate, grid ..., or a file")
+    assert _fits(free, "anything")
+
+
+def test_every_chapter_states_parameters_that_can_be_read():
+    for chapter in book.chapters():
+        for parameter in parameters.of_notebook(chapter).values():
+            assert parameter.check(parameter.default) == parameter.default and parameter.says
+
+
+@pytest.mark.parametrize(
+    ("source", "message"),
+    [("a: int = 1 +", "must be Python"), ("a = [1]", "must be an int, float, str or bool, not a list"),
+     ("a: int = f()", "sets no name to a plain value"), ("import os", "sets no name"), ("a.b = 3", "sets no name")],
+)  # fmt: skip
+def test_a_cell_that_is_no_list_of_parameters_is_named(notebook, source, message):
+    with pytest.raises(ValueError, match=message):
+        parameters.of_notebook(notebook(source))
+
+
+def test_a_file_that_is_no_notebook_is_named(tmp_path):
+    for text in ("{", "[]", '{"cells": 3}', '{"cells": [{}]}'):
+        (tmp_path / "x.ipynb").write_text(text)
+        with pytest.raises(ValueError, match="x.ipynb must be a notebook"):
+            parameters.of_notebook(tmp_path / "x.ipynb")
+    with pytest.raises(ValueError, match="must name a file"):
+        parameters.of_notebook(tmp_path / "y.ipynb")
+
+
+# A grid
+
+
+def test_a_grid_is_the_product_last_axis_fastest(known):
+    points = parameters.grid(known, ["degree=5,10:14:2", "core=linear,transformer"])
+    assert [tuple(point.values()) for point in points] == [
+        (5, "linear"), (5, "transformer"), (10, "linear"), (10, "transformer"), (12, "linear"), (12, "transformer"),
+    ]  # fmt: skip
+    assert parameters.grid(known, ["plain=0:3"]) == [{"plain": 0}, {"plain": 1}, {"plain": 2}]
+    assert parameters.grid(known, []) == [{}]
+
+
+@pytest.mark.parametrize(
+    ("settings", "message"),
+    [
+        (["degree=5,5"], "degree must list different values"),
+        (["degree=2:2"], "degree must span 1 to"),
+        (["plain=0:1000000000000000000000"], "plain must span 1 to"),
+        (["plain=0:400", "degree=2:400"], "at most 100,000 runs, got 159,200"),
+        (["degree=1:4"], "degree must be at least 2, got 1"),
+        (["degree=2:a"], "from:to or from:to:step"),
+        (["degree=2:9:0"], "from:to or from:to:step"),
+        (["degree=2,,3"], "degree must be of type int, got ''"),
+        (["degree=2", "degree=3"], "degree must be given once"),
+    ],
+)
+def test_a_grid_that_cannot_be_is_refused(known, settings, message):
+    with pytest.raises(ValueError, match=message):
+        parameters.grid(known, settings)
+
+
+def test_what_must_be_given_is_asked_for():
+    known = {"degree": Parameter(name="degree", kind="int", required=True)}
+    with pytest.raises(ValueError, match="degree must be given: write -p degree=VALUE"):
+        parameters.values(known, [])
+    assert parameters.values(known, ["degree=3"]) == {"degree": 3}
+
+
+# Files
+
+
+def test_a_file_gives_values_and_settings_win(known, tmp_path):
+    file = tmp_path / "p.yaml"
+    file.write_text('degree: 4\nshare: 1e-3\ncore: transformer\nfile: "; import os"\ndeep: yes\n')
+    whole = {"degree": 4, "share": 0.001, "core": "transformer", "file": "; import os", "deep": True}
+    assert parameters.values(known, [], file) == whole
+    assert parameters.values(known, ["degree=9"], file) == whole | {"degree": 9}
+    file.write_text("degree: [2, 3]\nfile: ['a,b', c]")
+    points = parameters.grid(known, [], file)
+    assert points[1] == {"degree": 2, "file": "c"} and points[2] == {"degree": 3, "file": "a,b"}
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("degre: 4", "nearest is 'degree'"),
+        ("degree: 1", "at least 2"),
+        ("degree: 2.0", "degree must be of type int, got a float"),
+        ("degree: yes", "degree must be of type int, got a bool"),
+        ("degree: [3]", "one value, got a list"),
+        ("degree: {a: 1}", "got a dict"),
+        ("file: 5", "file must be of type str, got a int. Put it in quotes"),
+        ("file: 2020-01-01", "got a date"),
+        ("file: !!python/object/apply:os.system ['true']", "must be plain YAML"),
+        ("degree: [", "must be plain YAML"),
+        ("a: &a [b]\nb: *c", "must be plain YAML"),
+        ("[" * 800, "must be plain YAML"),
+        ("- degree", "must hold lines of NAME: VALUE, got a list"),
+        ("", "must hold lines of NAME: VALUE, got a NoneType"),
+        ("3: 4", "must hold lines"),
+        ("degree: \x01", "must be plain YAML"),
+    ],
+)
+def test_a_file_that_is_wrong_is_one_sentence(known, tmp_path, text, message):
+    (tmp_path / "p.yaml").write_text(text)
+    with pytest.raises(ValueError, match=message) as error:
+        parameters.values(known, [], tmp_path / "p.yaml")
+    assert len(str(error.value)) < 300
+    with pytest.raises(ValueError, match="q.yaml could not be read: No such file"):
+        parameters.values(known, [], tmp_path / "q.yaml")

@@ -1,0 +1,243 @@
+"""One run: everything is checked before it, all of it lands in one folder, and nothing outside."""
+
+import json
+import os
+import resource
+import subprocess
+import sys
+
+import pytest
+import tiny
+
+import geomem as gm
+from geomem import runner
+from geomem.runner.parameters import of_notebook
+from tools import book
+
+HERE = {"code": "c", "device": "cpu", "versions": {"torch": "2"}}
+
+
+@pytest.fixture
+def chapter(tmp_path):
+    return tiny.chapter(tmp_path)
+
+
+def test_a_run_leaves_notebook_page_and_record(chapter, tmp_path, capsys):
+    evil = '"; import os; os._exit(3) #'
+    argv = ["run", chapter, "-p", "degree=5", "-p", "seed=2", "-p", f"what={evil}", "--profile", "smoke"]
+    assert tiny.left(*argv, "--out", tmp_path / "out") == 0
+    out, err = capsys.readouterr()
+    (home,) = (tmp_path / "out").iterdir()
+    assert err == "" and f"1 records, 1 verdicts in {home}" in out
+    assert sorted(path.name for path in home.iterdir()) == ["01_tiny.html", "01_tiny.ipynb", "record.json"]
+    record = json.loads((home / "record.json").read_text())
+    assert record["run"] == home.name and record["chapter"] == "01_tiny" and record["profile"] == "smoke"
+    assert record["parameters"] == {"degree": 5, "seed": 2, "what": evil, "profile": "smoke"}
+    assert record["records"][0]["values"] == [10, 11] and record["records"][0]["says"] == evil
+    assert record["claims"] == [{"id": "C7", "part": "half", "holds": True, "profile": "smoke"}]
+    assert record["seconds"] > 0 and record["peak_bytes"] > 1e6 and record["device"] == runner.machine()["device"]
+    page = (home / "01_tiny.html").read_text()
+    assert "A tiny chapter" in page and "product" in page and "require.js" not in page
+
+    (home / "01_tiny.html").unlink()
+    argv[-2:] = ["-p", "profile=smoke"]  # the same profile, chosen in another way
+    assert tiny.left(*argv, "--out", tmp_path / "out") == 0
+    assert "there already" in capsys.readouterr().out and tiny.times(tmp_path) == {"5-2": 1}
+    assert (home / "01_tiny.html").exists()
+
+
+def test_a_cell_that_raises_is_shown_and_leaves_no_record(chapter, tmp_path, capsys):
+    assert tiny.left("run", chapter, "-p", "what=raise", "--out", tmp_path / "out") == 1
+    err = capsys.readouterr().err
+    assert "FAILED with what='raise'" in err and "In [3]:" in err and "1 / 0" in err
+    assert err.splitlines()[-1].strip() == "ZeroDivisionError: division by zero"
+    (home,) = (tmp_path / "out").iterdir()
+    assert sorted(path.name for path in home.iterdir()) == ["01_tiny.ipynb", "failure.json"]
+    assert json.loads((home / "failure.json").read_text())["reason"] == "ZeroDivisionError: division by zero"
+
+
+def test_plain_papermill_gives_the_same_numbers(tmp_path):
+    chapter = runner.chapter("04")
+    words = ["-p", "path_weight", "0.2", "-p", "seed", "103", "-p", "profile", "smoke"]
+    words += ["--cwd", str(chapter.parent), "--no-progress-bar"]
+    plain = [sys.executable, "-m", "papermill", str(chapter), str(tmp_path / "plain.ipynb"), *words]
+    env = runner.environment() | {"OMP_NUM_THREADS": "2"}
+    subprocess.run(plain, check=True, capture_output=True, env=env)
+    assert (
+        tiny.left("run", "04", "-p", "path_weight=0.2", "-p", "seed=103", "--profile", "smoke", "--out", tmp_path / "out")
+        == 0
+    )
+    (home,) = (tmp_path / "out").iterdir()
+    record = runner.record_of(home)
+    found = gm.load_records(tmp_path / "plain.ipynb")
+    assert record["records"] == found["record"] and len(found["record"]) >= 3
+    assert record["claims"] == found["claim"] and record["profile"] == "smoke"
+
+
+@pytest.mark.parametrize(
+    ("argv", "message"),
+    [
+        (["run"], "chapter must be given. --list shows what there is"),
+        (["run", "0"], "'0' fits several chapters: choose one of 01_"),
+        (["run", "three"], "'three' fits no chapter: choose one of 01_"),
+        (["run", "../book"], "fits no chapter"),
+        (["run", "14"], "'14' fits no chapter: choose one of 01_"),
+        (["run", "nowhere/01_two_memories.ipynb"], "got 'nowhere/01_two_memories.ipynb': there is no such file"),
+        (["run", "01_two_memories.ipynb"], "got '01_two_memories.ipynb': there is no such file"),
+        (["run", "nowhere/01_two_memories"], "'nowhere/01_two_memories' fits no chapter"),
+        (["run", "01", "-p", "degre=5"], "there is no parameter 'degre'; the nearest is 'degree'"),
+        (["run", "01", "-p", "degree=many"], "degree must be of type int, got 'many'"),
+        (["run", "01", "-p", "degree=1,2"], "degree must be of type int, got '1,2'"),
+        (["run", "01", "-p", "largest=101"], "largest must be up to 100, got 101"),
+        (["run", "01", "-f", "no.yaml"], "no.yaml could not be read: No such file"),
+        (["run", "01", "-p", "profile=smoke", "--profile", "paper"], "profile must be given once"),
+        (["run", "01", "--profile", "quick"], "invalid choice: 'quick'"),
+        (["run", "01", "--timeout", "0"], "timeout must be finite and greater than 0, got 0"),
+        (["run", "01", "--out", "/proc/geomem"], "folder must be one that can be written to, got '/proc/geomem'"),
+        (["run", "01", "--out", ""], "folder must have a name"),
+        (["sweep"], "the following arguments are required: CHAPTER"),
+        (["sweep", "01", "02"], "a sweep takes one chapter, got '01 02'"),
+        (["sweep", "01", "-p", "degree=3,3"], "degree must list different values"),
+        (["sweep", "01", "-p", "degre=3"], "the nearest is 'degree'"),
+        (["sweep", "01", "--scheduler", "slurm"], "scheduler must be 'local' or tcp://HOST:PORT, got 'slurm'"),
+        (["sweep", "01", "--workers", "0"], "workers must be at least 1, got 0"),
+        (["sweep", "01", "--out", "/proc/geomem"], "folder must be one that can be written to"),
+        (["sweep", "train"], "what follows train must be one of 'path-star', 'tree-star', 'in-context', got ''"),
+        (["sweep", "train", "path-sta"], "Did you mean 'path-star'?"),
+        (["sweep", "train", "path-star", "-p", "degree=4,5"], "length must be given: write -p length=VALUE"),
+        (["sweep", "train", "path-star", "-p", "degree=4", "-p", "length=3", "-p", "out=x"], "no parameter 'out'"),
+        (["sweep", "train", "path-star", "-p", "degree=4", "-p", "length=3,2"], "paths of length 3 or more"),
+        (["sweep", "train", "path-star", "-p", "degree=4", "-p", "length=3", "-p", "heads=2,3"], "heads must divide width"),
+        (["sweep", "train", "path-star", "-p", "degree=4", "-p", "length=3", "-p", "seed=-1"], "seed must be at least 0"),
+        (["sweep", "train", "path-star", "-p", "target=last"], "target must be one of 'full', 'first', got 'last'"),
+        (["sweep", "train", "path-star", "--profile", "smoke"], "profile is of chapters"),
+    ],
+    ids=lambda value: " ".join(value)[:60] if isinstance(value, list) else "",
+)
+def test_what_cannot_be_done_is_one_sentence_before_anything_runs(argv, message, capsys, monkeypatch, tmp_path):
+    monkeypatch.setattr("geomem.cli.run.perform", lambda *a: pytest.fail("it ran"))
+    monkeypatch.setattr("distributed.LocalCluster.__init__", lambda *a, **k: pytest.fail("a cluster was started"))
+    monkeypatch.chdir(tmp_path)
+    assert tiny.left(*argv) == 2
+    err = capsys.readouterr().err
+    assert message in err and err.count("\n") == 1
+    assert not any((tmp_path / "runs").glob("*"))
+
+
+@pytest.mark.parametrize(
+    ("argv", "missing", "message"),
+    [
+        (["run", "01"], "papermill", "geomem run needs papermill: pip install 'geomem[sweep]'."),
+        (["sweep", "01"], "papermill", "geomem sweep needs papermill: pip install 'geomem[sweep]'."),
+        (["sweep", "01"], "distributed", "geomem sweep needs distributed: pip install 'geomem[sweep]'."),
+    ],
+)
+def test_a_missing_package_is_one_sentence(argv, missing, message, capsys, monkeypatch, tmp_path):
+    find = runner.job.importlib.util.find_spec
+    monkeypatch.setattr(runner.job.importlib.util, "find_spec", lambda name: None if name == missing else find(name))
+    assert tiny.left(*argv, "--out", tmp_path / "out") == 2
+    assert message in capsys.readouterr().err
+    monkeypatch.setattr(runner.job.importlib.util, "find_spec", lambda name: None)
+    with pytest.raises(ValueError, match="load_sweep needs pandas: pip install"):
+        gm.load_sweep(tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("name", "stem"), [("1", "01_two"), ("04", "04_hard"), ("4", "04_hard"), ("11", "11_"), ("05_s", "05_")]
+)
+def test_a_number_or_a_beginning_stands_for_a_chapter(name, stem):
+    assert runner.chapter(name).stem.startswith(stem)
+
+
+@pytest.mark.parametrize("argv", [["run", "01"], ["sweep", "01"]])
+def test_a_profile_that_is_none_is_refused(argv, capsys, monkeypatch, tmp_path):
+    monkeypatch.setenv("BOOK_PROFILE", "fancy")
+    assert tiny.left(*argv, "--out", tmp_path / "out") == 2
+    assert "BOOK_PROFILE must be one of 'smoke', 'laptop', 'paper', got 'fancy'" in capsys.readouterr().err
+
+
+def test_chapters_and_parameters_are_listed(capsys):
+    assert tiny.left("run", "--list") == 0
+    assert [line.split()[0] for line in capsys.readouterr().out.splitlines()] == [path.stem for path in book.chapters()]
+    assert tiny.left("run", "02", "--help-parameters") == 0
+    assert "runs of every model, at least 2" in capsys.readouterr().out
+    assert tiny.left("sweep", "train", "path-star", "--help-parameters") == 0
+    out = capsys.readouterr().out
+    assert "target" in out and "(one of full, first)" in out and "checkpoint" not in out
+
+
+def test_an_id_follows_from_what_changes_a_result_and_from_nothing_else(chapter, tmp_path):
+    def name(given, profile="smoke", without="", **more):
+        known = {name: parameter for name, parameter in of_notebook(chapter).items() if name != without}
+        return runner.job_of({"chapter": str(chapter), "profile": profile}, known, given, HERE | more, folder="x")["about"][
+            "run"
+        ]
+
+    first = name({})
+    assert first == name({"degree": 3}) == name({"profile": "smoke"})
+    others = [name({"degree": 4}), name({"seed": 3}), name({}, "paper"), name({}, code="d"), name({}, device="cuda: x")]
+    others.append(name({}, versions={"torch": "3"}))
+    assert name({}, "smoke", "profile") != name({}, "paper", "profile")  # BOOK_PROFILE counts also without a parameter
+    text = chapter.read_text()
+    chapter.write_text(text.replace("It multiplies.", "It does."))
+    assert name({}) == first
+    chapter.write_text(text.replace("degree * seed", "degree + seed"))
+    assert len({first, *others, name({})}) == 8
+
+
+@pytest.mark.parametrize("run", ["../../outside", "/etc", "..", "0123456789abcdeg", "0123456789abcdef/../../x", ""])
+def test_a_run_id_cannot_leave_the_folder(run, chapter, tmp_path):
+    known, out = of_notebook(chapter), tmp_path / "out"
+    job = runner.job_of({"chapter": str(chapter), "profile": "smoke"}, known, {}, runner.machine(), folder=out)
+    job["about"]["run"] = run
+    assert "a run id must be 16 hexadecimal digits" in runner.perform(job)["reason"]
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["01_tiny.ipynb"]
+
+
+def test_a_link_cannot_lead_out_of_the_folder(chapter, tmp_path):
+    known, out = of_notebook(chapter), tmp_path / "out"
+    job = runner.job_of({"chapter": str(chapter), "profile": "smoke"}, known, {}, runner.machine(), folder=out)
+    (tmp_path / "elsewhere").mkdir()
+    out.mkdir()
+    (out / job["about"]["run"]).symlink_to(tmp_path / "elsewhere")
+    assert "a link that leaves the output folder" in runner.perform(job)["reason"]
+    assert os.listdir(tmp_path / "elsewhere") == [] and not (tmp_path / "ran").exists()
+
+
+@pytest.mark.parametrize("name", ["code", "device", "versions"])
+def test_a_run_of_another_machine_is_refused(name, chapter, tmp_path):
+    made = runner.machine() | {name: "another"}
+    job = runner.job_of({"chapter": str(chapter), "profile": "smoke"}, of_notebook(chapter), {},
+                   made | {"versions": {"torch": "9"}} if name == "versions" else made, folder=tmp_path / "out")  # fmt: skip
+    assert f"{name} must be" in runner.perform(job)["reason"] and not (tmp_path / "ran").exists()
+
+
+def test_a_record_that_was_damaged_or_moved_is_no_record(tmp_path):
+    home = tmp_path / "0123456789abcdef"
+    home.mkdir()
+    for text in ("", "{", "[]", "3", '{"run": "x"}', '{"run": "0123456789abcdee"}', "\ufeff"):
+        (home / "record.json").write_text(text)
+        assert runner.record_of(home) is None
+    (home / "record.json").write_text('{"run": "0123456789abcdef"}')
+    assert runner.record_of(home)
+
+
+def test_a_record_is_written_whole_or_not_at_all_and_ends_a_failure(tmp_path):
+    """No file may be longer than half of the record, which a note makes long; nothing else of the run is."""
+    made = runner.machine() | {"note": "x" * 100_000}
+    given = {"degree": 4, "length": 3, "width": 8, "layers": 1, "heads": 2, "steps_scale": 0.01, "device": "cpu"}
+    job = runner.job_of({"command": ["train", "path-star"]}, {}, given, made, folder=tmp_path)
+    home, limits = tmp_path / job["about"]["run"], resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (50_000, limits[1]))
+    try:
+        assert "File too large" in runner.perform(job)["reason"]
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, limits)
+    assert os.listdir(home) == []
+    assert "its time limit" in runner.perform(job | {"timeout": 0.01})["reason"] and os.listdir(home) == ["failure.json"]
+    assert "reason" not in runner.perform(job) and os.listdir(home) == ["record.json"] and runner.record_of(home)
+
+
+def test_options_of_a_command_are_words_and_no_shell():
+    given = {"train_fraction": 0.5, "reverse": True, "frozen": False, "directions": "; rm -rf x"}
+    assert runner.options(given) == ["--train-fraction=0.5", "--reverse", "--directions=; rm -rf x"]
