@@ -3,7 +3,7 @@
 from tqdm import tqdm
 
 from ..runner import parameters
-from ..runner.job import chapter, chapters, job_of, machine, needs, profile_of, record_of, title
+from ..runner.job import NOTEBOOKS, chapter, chapters, job_of, machine, needs, profile_of, record_of, title
 from ..runner.run import keep_page, perform
 from ..runner.sweep import failure
 from ..training import checkpoints
@@ -31,9 +31,9 @@ def _run(args) -> None:
     if args.help_parameters:
         print(parameters.table(known))
         return
+    needs("geomem run", *NOTEBOOKS, "psutil", "nbconvert", *(["yaml"] if args.file else []))
     given = parameters.values(known, args.parameter, args.file)
     what = {"chapter": str(notebook), "profile": profile_of(given, args.profile)}
-    needs("geomem run", "papermill", "psutil", "nbconvert")
     folder, limit = checkpoints.folder_of(args.out), limit_of(args)
     job = job_of(what, known, given, machine(), folder=folder, timeout=limit, page=True)
     cells = len(parameters.cells_of(notebook))

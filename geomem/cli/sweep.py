@@ -7,7 +7,7 @@ from tqdm import tqdm
 
 from .. import _checks
 from ..runner import parameters, sweep
-from ..runner.job import chapter, job_of, machine, needs, options, profile_of
+from ..runner.job import NOTEBOOKS, chapter, job_of, machine, needs, options, profile_of
 from ..training import checkpoints
 from .shared import add_shared, limit_of, stop
 
@@ -24,11 +24,13 @@ def add_sweep(commands, trainings: Mapping) -> None:
 
 def _sweep(args) -> None:
     """Run the grid, and say what failed."""
+    if not args.help_parameters:
+        files = ["yaml"] if args.file else []
+        needs("geomem sweep", "distributed", "psutil", *files, *(NOTEBOOKS if args.what[0] != "train" else []))
     points, what, known = _grid(args)
     if args.help_parameters:
         print(parameters.table(known))
         return
-    needs("geomem sweep", "distributed", "psutil", *(["papermill"] if "chapter" in what else []))
     folder, limit = checkpoints.folder_of(args.out), limit_of(args)
 
     def jobs(made: Mapping) -> list[dict]:

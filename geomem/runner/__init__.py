@@ -1,10 +1,10 @@
 """Runs with provenance: a chapter or a command, its parameters, one record; many of them on Dask."""
 
 from ..reporting.profiles import PROFILES
+from .identity import code
 from .job import (
     chapter,
     chapters,
-    code,
     job_of,
     machine,
     needs,

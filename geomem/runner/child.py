@@ -10,6 +10,7 @@ import runpy
 import shutil
 import sys
 import threading
+from pathlib import Path
 
 
 def _end_with_parent(scratch):
@@ -23,6 +24,18 @@ def _end_with_parent(scratch):
     os._exit(1)
 
 
+def _own_settings(scratch):
+    """Keep the user's kernels, start-up files and settings out: a record states what ran, and these would change it."""
+    spec = scratch / "jupyter" / "kernels" / "python3" / "kernel.json"
+    spec.parent.mkdir(parents=True)
+    argv = [sys.executable, str(Path(__file__).with_name("kernel.py")), "-f", "{connection_file}"]
+    spec.write_text(json.dumps({"argv": argv, "display_name": "Python 3", "language": "python"}), encoding="utf8")
+    (scratch / "matplotlibrc").touch()
+    own = {"JUPYTER_PATH": "jupyter", "JUPYTER_DATA_DIR": "data", "JUPYTER_CONFIG_DIR": "config", "IPYTHONDIR": "ipython"}
+    own |= {"JUPYTER_RUNTIME_DIR": "runtime", "MATPLOTLIBRC": "matplotlibrc"}
+    os.environ.update({name: str(scratch / place) for name, place in own.items()}, JUPYTER_NO_CONFIG="1")
+
+
 def main():
     """Do what the first line of stdin says."""
     job = json.loads(sys.stdin.readline())
@@ -31,6 +44,7 @@ def main():
         sys.argv = ["geomem", *job["argv"]]
         runpy.run_module("geomem", run_name="__main__")
     else:
+        _own_settings(Path(job["scratch"]))
         import papermill
 
         papermill.execute_notebook(**job["papermill"])

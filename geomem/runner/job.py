@@ -1,30 +1,30 @@
 """What a run is: a chapter or a command, its parameters, and all that decides its result."""
 
-import functools
 import hashlib
 import importlib.util
 import json
-import platform
 import re
 from collections.abc import Mapping
 from pathlib import Path
 
-import torch
-
 from .. import _checks
 from ..reporting.profiles import profile_of as chosen
+from . import identity
+from .identity import PACKAGE
 from .parameters import cells_of, source_of
 
-PACKAGE = Path(__file__).resolve().parents[1]
 BOOK = PACKAGE.parent / "book"
+NOTEBOOKS = ("papermill", "ipykernel")
+"""The modules that only runs of notebooks need."""
 RUN_ID = re.compile(r"[0-9a-f]{16}")
 
 
 def needs(what: str, *modules: str) -> None:
-    """Say in one sentence what to install where a module is missing."""
+    """Say in one sentence what to install where a module is missing: the extra that has all that runs need."""
     missing = [module for module in modules if importlib.util.find_spec(module) is None]
     if missing:
-        raise ValueError(f"{what} needs {' and '.join(missing)}: pip install 'geomem[sweep]'.")
+        names = " and ".join({"yaml": "PyYAML"}.get(module, module) for module in missing)
+        raise ValueError(f"{what} needs {names}: pip install 'geomem[sweep]'.")
 
 
 def chapters(folder: Path | None = None) -> list[Path]:
@@ -64,18 +64,9 @@ def title(notebook: Path) -> str:
     return source_of(cells_of(notebook)[0]).splitlines()[0].lstrip("# ")
 
 
-def code() -> str:
-    """Return a digest of geomem's own source."""
-    whole = hashlib.sha256()
-    for path in sorted(PACKAGE.rglob("*.py")):
-        whole.update(f"{path.relative_to(PACKAGE)}\n".encode() + path.read_bytes())
-    return whole.hexdigest()[:16]
-
-
 def machine() -> dict:
     """Return what a result depends on besides its parameters: code, versions and device."""
-    versions = {"python": platform.python_version(), "torch": torch.__version__}
-    return {"code": code(), "device": _checks.device_name("auto"), "versions": versions}
+    return {"code": identity.code(), "device": _checks.device_name("auto"), "versions": identity.versions()}
 
 
 def says_device() -> str:
@@ -98,30 +89,31 @@ def job_of(
         timeout: Seconds after which it is stopped; None for no limit.
         page: Whether to make an HTML page.
     """
-    parameters = {name: parameter.default for name, parameter in known.items()} | dict(given)
-    parameters |= (
-        {"profile": what["profile"]} if {"profile"} <= parameters.keys() & what.keys() else {}
-    )  # however it was chosen
+    profile = what.get("profile")
+    parameters = {name: parameter.value_in(profile, given.get(name)) for name, parameter in known.items()} | {
+        name: value for name, value in given.items() if name not in known
+    }
+    parameters |= {"profile": profile} if profile and "profile" in parameters else {}  # however it was chosen
+    files = identity.given_files(known, parameters)
     if "chapter" in what:
         notebook = Path(what["chapter"])
-        subject = [notebook.stem, what["profile"], _code_of(notebook, notebook.stat().st_mtime_ns)]
+        texts = identity.code_of(notebook)
+        subject = [notebook.stem, profile, texts, identity.shipped_files(texts, parameters)]
     else:
         subject = what["command"]
-    text = json.dumps([subject, parameters, made["code"], made["versions"]["torch"], made["device"]], sort_keys=True)
-    about = {"run": hashlib.sha256(text.encode()).hexdigest()[:16], "parameters": parameters, **made}
+    # A file is what it holds, and its name, which figures show; not where it lies.
+    values = parameters | {name: [Path(parameters[name]).name, digest] for name, digest in files.items()}
+    decide = {name: made["versions"][name] for name in identity.VERSIONS if name in made["versions"]}
+    text = json.dumps([subject, values, made["code"], decide, made["device"]], sort_keys=True)
+    about = {"run": hashlib.sha256(text.encode()).hexdigest()[:16], "parameters": parameters, "files": files, **made}
     return {
         "about": about,
         "given": dict(given),
+        "set": {name: value for name, value in parameters.items() if known.get(name) and known[name].profiles},
         "folder": str(Path(folder).resolve()),
         "timeout": timeout,
         "page": page,
     } | what
-
-
-@functools.lru_cache(maxsize=8)
-def _code_of(notebook: Path, changed: int) -> list[str]:
-    """Return a notebook's code, read once for all points of a grid."""
-    return [source_of(cell) for cell in cells_of(notebook) if cell.get("cell_type") == "code"]
 
 
 def profile_of(given: Mapping, profile: str | None) -> str:

@@ -8,10 +8,11 @@ import math
 import re
 import reprlib
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from .. import _checks
+from ..graphs.families import FAMILIES
 
 MOST_RUNS = 100_000
 """Largest grid; a file of runs grows with it, and so does every look at it."""
@@ -26,6 +27,7 @@ KEPT = {
     "above": lambda value, limit: value > limit,
     "below": lambda value, limit: value < limit,
 }
+FILE = re.compile(r"\bfile\b")
 CHOICE = re.compile(r"\w+(?:, \w+)* or \w+")
 
 
@@ -41,6 +43,7 @@ class Parameter:
             "this, that or other" before the first semicolon lists all that a str may be.
         options: All that it may be, where a comment cannot say so.
         required: Whether a value must be given.
+        profiles: What 0, its default, stands for in each profile of a chapter; empty if it always is itself.
     """
 
     name: str
@@ -49,6 +52,32 @@ class Parameter:
     says: str = ""
     options: tuple[str, ...] = ()
     required: bool = False
+    profiles: Mapping[str, int] = field(default_factory=dict)
+
+    @property
+    def is_file(self) -> bool:
+        """Return whether it may be the path of a file: its comment says so."""
+        return self.kind == "str" and not self.options and bool(FILE.search(self.says))
+
+    def value_in(self, profile: str | None, given=None):
+        """Return what a run in that profile uses: what is given, else the profile's own value, else the default."""
+        value = self.default if given is None else given
+        return self.profiles.get(profile, value) if value == self.default else value
+
+    def placed(self, value, folder: Path):
+        """Return ``value``; the path of a file that lies in the user's folder becomes absolute, since a run has its own.
+
+        Raises:
+            ValueError: If it can only be the path of a file, and there is none.
+        """
+        if not self.is_file or not value:
+            return value
+        path = folder / Path(value).expanduser()
+        if path.is_file() and value not in FAMILIES:
+            return str(path.absolute())
+        if Path(value).suffix or "/" in value:
+            raise ValueError(f"{self.name} must name a file that is there, got {value!r}: {str(path.absolute())!r} is none.")
+        return value
 
     def read(self, text: str):
         """Return a value from text, checked."""
@@ -57,10 +86,13 @@ class Parameter:
             value = READ[self.kind](text)
         except (KeyError, ValueError):
             raise ValueError(f"{self.name} must be of type {self.kind}, got {reprlib.repr(text)}.") from None
-        return self.check(value)
+        return self.check(value, given=True)
 
-    def check(self, value):
-        """Return ``value`` if it has the type and keeps every rule; an int will do for a float."""
+    def check(self, value, *, given: bool = False):
+        """Return ``value`` if it has the type and keeps every rule; an int will do for a float.
+
+        A default that stands for the profile's value may break the rules; whoever gives a value gives a real one.
+        """
         if self.kind == "float" and type(value) is int and abs(value) < 2**1000:
             value = float(value)
         if type(value) is not KINDS[self.kind]:
@@ -68,7 +100,7 @@ class Parameter:
             raise ValueError(f"{self.name} must be of type {self.kind}, got a {type(value).__name__}.{hint}")
         if self.kind == "float" and not math.isfinite(value):
             raise ValueError(f"{self.name} must be finite, got {value}.")
-        if self.kind in ("int", "float"):
+        if self.kind in ("int", "float") and (given or not self.profiles or value != self.default):
             for rule, limit in RULE.findall(self.says):
                 if not KEPT[rule](value, float(limit.replace(",", ""))):
                     raise ValueError(f"{self.name} must be {rule} {limit.rstrip(',')}, got {reprlib.repr(value)}.")
@@ -85,13 +117,16 @@ def of_notebook(notebook: str | Path) -> dict[str, Parameter]:
         ValueError: If it is no notebook, or its cell holds something else than parameters.
     """
     path = Path(notebook)
-    found = [cell for cell in cells_of(path) if "parameters" in cell.get("metadata", {}).get("tags", ())]
+    cells = cells_of(path)
+    found = [cell for cell in cells if tagged(cell)]
+    if len(found) > 1:
+        raise ValueError(f"{path.name} must have one cell tagged parameters, got {len(found)}. Join them into one.")
     source = source_of(found[0]) if found else ""
     try:
         body = ast.parse(source).body
     except SyntaxError:
         raise ValueError(f"{path.stem}: its parameters must be Python.") from None
-    known = {}
+    known, profiles = {}, _profiles_of(cells)
     for node in body:
         target = node.targets[0] if isinstance(node, ast.Assign) else getattr(node, "target", None)
         try:
@@ -102,8 +137,32 @@ def of_notebook(notebook: str | Path) -> dict[str, Parameter]:
         if stated not in KINDS:
             raise ValueError(f"{path.stem}: the parameter {name} must be an int, float, str or bool, not a {stated}.")
         says = source.splitlines()[node.end_lineno - 1].partition("  # ")[2].strip()
-        known[name] = Parameter(name=name, kind=stated, default=float(value) if stated == "float" else value, says=says)
+        default = float(value) if stated == "float" else value
+        known[name] = Parameter(name=name, kind=stated, default=default, says=says, profiles=profiles.get(name, {}))
     return known
+
+
+def _profiles_of(cells: Iterable[dict]) -> dict[str, dict[str, int]]:
+    """Return what ``by_profile`` sets, by parameter: its calls are read, not run."""
+    found = {}
+    for cell in cells:
+        try:
+            nodes = ast.walk(ast.parse(source_of(cell))) if cell.get("cell_type") == "code" else ()
+        except SyntaxError:
+            continue  # magics
+        for node in nodes:
+            if isinstance(node, ast.Call) and getattr(node.func, "attr", getattr(node.func, "id", "")) == "by_profile":
+                name = getattr(node.args[1] if len(node.args) > 1 else None, "id", None)
+                try:
+                    found[name] = {word.arg: ast.literal_eval(word.value) for word in node.keywords}
+                except ValueError:
+                    raise ValueError(f"{ast.unparse(node)} must state plain numbers, since runs read them.") from None
+    return found
+
+
+def tagged(cell: dict) -> bool:
+    """Return whether a cell holds the parameters."""
+    return "parameters" in cell.get("metadata", {}).get("tags", ())
 
 
 def cells_of(notebook: str | Path) -> list[dict]:
@@ -153,7 +212,7 @@ def grid(known: Mapping[str, Parameter], settings: Iterable[str], file: str | Pa
 
 def _both(known, settings, file, many: bool) -> dict[str, list]:
     """Read file and settings; then nothing that must be given may be missing."""
-    found, given = {} if file is None else _of_file(known, file, many), {}
+    found, given, here = {} if file is None else _of_file(known, file, many), {}, Path.cwd()
     for setting in settings:
         name, equals, text = setting.partition("=")
         if not equals:
@@ -161,7 +220,8 @@ def _both(known, settings, file, many: bool) -> dict[str, list]:
         parameter = _known(known, name)
         if name in given:
             raise ValueError(f"{name} must be given once, got it twice.")
-        given[name] = _axis(parameter, text) if many else [parameter.read(text)]
+        read = _axis(parameter, text) if many else [parameter.read(text)]
+        given[name] = [parameter.placed(value, here) for value in read]
     missing = [name for name, parameter in known.items() if parameter.required and name not in found | given]
     if missing:
         raise ValueError(f"{missing[0]} must be given: write -p {missing[0]}=VALUE.")
@@ -188,7 +248,7 @@ def _axis(parameter: Parameter, text: str) -> list:
                 raise ValueError(f"{parameter.name} must be from:to or from:to:step, got {reprlib.repr(piece)}.") from None
             if not 0 < len(numbers[: MOST_RUNS + 1]) <= MOST_RUNS:
                 raise ValueError(f"{parameter.name} must span 1 to {MOST_RUNS:,} values, got {reprlib.repr(piece)}.")
-            axis += [parameter.check(number) for number in numbers]
+            axis += [parameter.check(number, given=True) for number in numbers]
         else:
             axis.append(parameter.read(piece))
     return axis
@@ -196,28 +256,53 @@ def _axis(parameter: Parameter, text: str) -> list:
 
 def _of_file(known: Mapping[str, Parameter], file: str | Path, many: bool) -> dict[str, list]:
     """Read a YAML file of names and values, or lists of values, with the safe loader: it makes plain data only."""
+    path, found = Path(file), {}
+    for name, (value, node) in _yaml(path).items():
+        parameter = _known(known, name)
+        if isinstance(value, list) and not many:
+            raise ValueError(f"{name} must be one value, got a list. A list is for geomem sweep.")
+        items = zip(value, node.value, strict=True) if isinstance(value, list) else [(value, node)]
+        read = [_scalar(parameter, item, text) for item, text in items]
+        found[name] = [parameter.placed(item, path.absolute().parent) for item in read]
+    return found
+
+
+def _yaml(path: Path) -> dict[str, tuple]:
+    """Return each name's value in a YAML file, with the node that it was written in."""
     import yaml
 
-    path = Path(file)
     try:
-        whole = yaml.safe_load(path.read_bytes())
+        loader = yaml.SafeLoader(path.read_bytes())
+        top = loader.get_single_node()
+        whole = None if top is None else loader.construct_document(top)
     except OSError as error:
         raise ValueError(f"{path.name} could not be read: {error.strerror}.") from None
     except (yaml.YAMLError, ValueError, TypeError, RecursionError):
         raise ValueError(f"{path.name} must be plain YAML: lines of NAME: VALUE.") from None
     if not isinstance(whole, dict) or not all(isinstance(name, str) for name in whole):
         raise ValueError(f"{path.name} must hold lines of NAME: VALUE, got a {type(whole).__name__}.")
-    found = {}
-    for name, value in whole.items():
-        parameter = _known(known, name)
-        if isinstance(value, list) and not many:
-            raise ValueError(f"{name} must be one value, got a list. A list is for geomem sweep.")
-        # YAML takes 1e-3 for a string, so text is read as the parameter's own type
-        found[name] = [
-            parameter.read(item) if isinstance(item, str) else parameter.check(item)
-            for item in (value if isinstance(value, list) else [value])
-        ]
-    return found
+    nodes = {}
+    for key, node in top.value:
+        if key.value in nodes:
+            raise ValueError(f"{key.value} must be given once, {path.name} gives it twice.")
+        nodes[key.value] = node
+    return {name: (value, nodes[name]) for name, value in whole.items()}
+
+
+def _scalar(parameter: Parameter, value, node):
+    """Return a value of a YAML file; refuse a number that ``-p`` would read in another way (YAML 1.1 takes 5:10 for 310)."""
+    if isinstance(value, str):  # also 1e-3, which YAML takes for a string
+        return parameter.read(value)
+    value = parameter.check(value, given=True)
+    if parameter.kind in ("int", "float"):
+        try:
+            same = READ[parameter.kind](node.value) == value
+        except ValueError:
+            same = False
+        if not same:
+            text = reprlib.repr(node.value)
+            raise ValueError(f"{parameter.name} must be a plain number, got {text}, which YAML takes for {value}.")
+    return value
 
 
 def _choices(says: str) -> tuple[str, ...]:
@@ -229,6 +314,13 @@ def _choices(says: str) -> tuple[str, ...]:
 def table(known: Mapping[str, Parameter]) -> str:
     """Return one line a parameter: name, type, default and comment."""
     says = {p.name: p.says + (f" (one of {', '.join(p.options)})" if p.options else "") for p in known.values()}
-    rows = [(p.name, p.kind, "" if p.default is None else repr(p.default), says[p.name]) for p in known.values()]
+    rows = [(p.name, p.kind, _default(p), says[p.name]) for p in known.values()]
     widths = [max(map(len, column)) for column in zip(*rows, strict=True)] if rows else []
     return "\n".join("  ".join(map(str.ljust, row, widths)).rstrip() for row in rows)
+
+
+def _default(parameter: Parameter) -> str:
+    """Return what is used where nothing is given, in each profile if they differ."""
+    if parameter.profiles:
+        return ", ".join(f"{profile} {value}" for profile, value in parameter.profiles.items())
+    return "" if parameter.default is None else repr(parameter.default)

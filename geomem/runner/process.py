@@ -15,7 +15,7 @@ from pathlib import Path
 
 from tqdm import tqdm
 
-from .job import PACKAGE
+from .identity import PACKAGE
 from .parameters import cells_of, source_of
 
 COLOUR = re.compile(r"\x1b\[[0-9;]*m")
@@ -26,7 +26,7 @@ LINES = 12
 
 def environment(**extra: str) -> dict[str, str]:
     """Return the settings of a process that computes: this geomem, and one thread, so that company changes no digit."""
-    inherited = {name: value for name, value in os.environ.items() if name != "MPLBACKEND"}
+    inherited = {name: value for name, value in os.environ.items() if name not in ("MPLBACKEND", "PYTHONSTARTUP")}
     path = os.pathsep.join([str(PACKAGE.parent), *filter(None, [os.environ.get("PYTHONPATH")])])
     fixed = {"OMP_NUM_THREADS": "1", "PYTHONHASHSEED": "0", "JUPYTER_PREFER_ENV_PATH": "1", "PYTHONPATH": path}
     return inherited | fixed | extra
@@ -47,7 +47,7 @@ def execute(
 ) -> Outcome:
     """Run a notebook on a copy, in a process of its own, from the folder it lies in; ``scratch`` goes if we are killed."""
     asked = {"input_path": str(notebook), "output_path": str(target), "parameters": dict(values)}
-    asked |= {"kernel_name": "python3", "cwd": str(notebook.parent)}
+    asked |= {"kernel_name": "python3", "language": "python", "cwd": str(notebook.parent)}
     done = watched({"papermill": asked}, environment(BOOK_PROFILE=profile), timeout, bar, scratch)
     error = None if done.passed else _error_in(target)
     return Outcome(False, done.seconds, done.peak, error) if error else done

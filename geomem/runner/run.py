@@ -9,6 +9,7 @@ from tqdm import tqdm
 
 from ..reporting import load_records
 from ..training import checkpoints
+from . import identity
 from .job import RUN_ID, machine, needs, options, record_of
 from .process import environment, execute, is_whole, watched
 
@@ -27,6 +28,10 @@ def perform(job: dict, bar: tqdm | None = None) -> dict:
         for name, now in machine().items():
             if now != about[name]:
                 raise ValueError(f"{name} must be {about[name]} here too, got {now}. Start the sweep again.")
+        for name, digest in about.get("files", {}).items():
+            path = about["parameters"][name]
+            if not Path(path).is_file() or identity.digest(path) != digest:
+                raise ValueError(f"{name} must be the file that was given here too: {path!r} is missing or another.")
         with tempfile.TemporaryDirectory(prefix="geomem-", ignore_cleanup_errors=True) as scratch:
             record = _record(job, home, Path(scratch), bar)
         checkpoints.write_whole(home / "record.json", json.dumps(record, allow_nan=False) + "\n")
@@ -68,7 +73,7 @@ def _record(job: dict, home: Path, scratch: Path, bar: tqdm | None) -> dict:
     else:
         notebook, out = Path(job["chapter"]), scratch / Path(job["chapter"]).name
         how = {"profile": job["profile"], "timeout": job["timeout"], "bar": bar, "scratch": scratch}
-        done = execute(notebook, out, job["given"], **how)
+        done = execute(notebook, out, job["given"] | job["set"], **how)
         if is_whole(out):
             checkpoints.write_whole(home / out.name, out.read_bytes())
     if not done.passed:

@@ -7,7 +7,8 @@ from pathlib import Path
 from tqdm import tqdm
 
 from .. import _checks
-from .job import code, machine, needs, record_of
+from .identity import source
+from .job import machine, needs, record_of
 from .run import perform
 
 
@@ -39,10 +40,12 @@ def common_machine(client) -> dict:
     """Return what all workers have in common; refuse workers whose results would differ."""
     client.wait_for_workers(1)
     made = list(client.run(machine).values())
-    for name in made[0]:
-        if len(met := sorted({str(one[name]) for one in made})) > 1:
-            raise ValueError(f"workers must have the same {name}, got {' and '.join(met)}. Sweep on one kind at a time.")
-    if made[0]["code"] != code():
+    sources = set(client.run(source).values())
+    met = {name: sorted({str(one[name]) for one in made}) for name in made[0]} | {"code": sorted(sources)}
+    for name, found in met.items():
+        if len(found) > 1:
+            raise ValueError(f"workers must have the same {name}, got {' and '.join(found)}. Sweep on one kind at a time.")
+    if sources != {source()}:
         raise ValueError("workers must have the geomem of this machine, got another. Install the same one and restart them.")
     return made[0]
 

@@ -110,6 +110,32 @@ def test_every_chapter_states_parameters_that_can_be_read():
             assert parameter.check(parameter.default) == parameter.default and parameter.says
 
 
+def test_two_cells_of_parameters_are_refused(notebook):
+    cells = [nbformat.v4.new_code_cell("a: int = 1", metadata={"tags": ["parameters"]}) for _ in range(2)]
+    path = notebook()
+    nbformat.write(nbformat.v4.new_notebook(cells=cells), path)
+    with pytest.raises(ValueError, match="01_a.ipynb must have one cell tagged parameters, got 2"):
+        parameters.of_notebook(path)
+
+
+def test_what_a_profile_sets_is_read_from_the_call(tmp_path):
+    cells = map(nbformat.v4.new_code_cell, ("seeds: int = 0  # runs, at least 2", "%magic", BY_PROFILE))
+    nb = nbformat.v4.new_notebook(cells=list(cells))
+    nb.cells[0].metadata["tags"] = ["parameters"]
+    nbformat.write(nb, tmp_path / "01_a.ipynb")
+    (seeds,) = parameters.of_notebook(tmp_path / "01_a.ipynb").values()
+    assert [seeds.value_in(profile, 0) for profile in ("smoke", "laptop", "paper")] == [2, 10, 30]
+    assert seeds.value_in("smoke", 10) == 10 and seeds.check(0) == 0
+    assert "smoke 2, laptop 10, paper 30" in parameters.table({"seeds": seeds})
+    with pytest.raises(ValueError, match="seeds must be at least 2, got 1"):
+        seeds.check(1)
+    with pytest.raises(ValueError, match="seeds must be at least 2, got 0"):  # whoever gives a value gives a real one
+        seeds.read("0")
+
+
+BY_PROFILE = "seeds = gm.reporting.by_profile(profile, seeds, smoke=2, laptop=10, paper=30)"
+
+
 @pytest.mark.parametrize(
     ("source", "message"),
     [("a: int = 1 +", "must be Python"), ("a = [1]", "must be an int, float, str or bool, not a list"),
@@ -176,6 +202,8 @@ def test_a_file_gives_values_and_settings_win(known, tmp_path):
     whole = {"degree": 4, "share": 0.001, "core": "transformer", "file": "; import os", "deep": True}
     assert parameters.values(known, [], file) == whole
     assert parameters.values(known, ["degree=9"], file) == whole | {"degree": 9}
+    file.write_text("degree: 1_000\nshare: .5\n")
+    assert parameters.values(known, [], file) == {"degree": 1000, "share": 0.5}
     file.write_text("degree: [2, 3]\nfile: ['a,b', c]")
     points = parameters.grid(known, [], file)
     assert points[1] == {"degree": 2, "file": "c"} and points[2] == {"degree": 3, "file": "a,b"}
@@ -188,6 +216,11 @@ def test_a_file_gives_values_and_settings_win(known, tmp_path):
         ("degree: 1", "at least 2"),
         ("degree: 2.0", "degree must be of type int, got a float"),
         ("degree: yes", "degree must be of type int, got a bool"),
+        ("degree: 5:10", "degree must be a plain number, got '5:10', which YAML takes for 310"),
+        ("degree: 010", "degree must be a plain number, got '010', which YAML takes for 8"),
+        ("degree: 0x10", "degree must be a plain number, got '0x10', which YAML takes for 16"),
+        ("share: 0:0:30", "share must be "),
+        ("degree: 3\ndegree: 4", "degree must be given once, p.yaml gives it twice"),
         ("degree: [3]", "one value, got a list"),
         ("degree: {a: 1}", "got a dict"),
         ("file: 5", "file must be of type str, got a int. Put it in quotes"),

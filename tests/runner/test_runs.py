@@ -1,16 +1,20 @@
 """One run: everything is checked before it, all of it lands in one folder, and nothing outside."""
 
+import ast
 import json
 import os
 import resource
+import shutil
 import subprocess
 import sys
 
+import nbformat
 import pytest
 import tiny
 
 import geomem as gm
 from geomem import runner
+from geomem.runner import identity, parameters
 from geomem.runner.parameters import of_notebook
 from tools import book
 
@@ -72,6 +76,7 @@ def test_plain_papermill_gives_the_same_numbers(tmp_path):
     found = gm.load_records(tmp_path / "plain.ipynb")
     assert record["records"] == found["record"] and len(found["record"]) >= 3
     assert record["claims"] == found["claim"] and record["profile"] == "smoke"
+    assert record["parameters"]["degree"] == 40 and record["parameters"]["length"] == 4
 
 
 @pytest.mark.parametrize(
@@ -89,6 +94,13 @@ def test_plain_papermill_gives_the_same_numbers(tmp_path):
         (["run", "01", "-p", "degree=many"], "degree must be of type int, got 'many'"),
         (["run", "01", "-p", "degree=1,2"], "degree must be of type int, got '1,2'"),
         (["run", "01", "-p", "largest=101"], "largest must be up to 100, got 101"),
+        (
+            ["run", "11", "-p", "shown=foo"],
+            "shown must be one of 'associative', 'node2vec', 'linear', 'transformer'",
+        ),
+        (["run", "11", "-p", "steps=0"], "steps must be at least 1, got 0"),
+        (["run", "04", "-p", "length=1"], "length must be at least 3, got 1"),
+        (["run", "05", "-p", "plane=foo"], "plane must be one of 'pca', 'umap', got 'foo'"),
         (["run", "01", "-f", "no.yaml"], "no.yaml could not be read: No such file"),
         (["run", "01", "-p", "profile=smoke", "--profile", "paper"], "profile must be given once"),
         (["run", "01", "--profile", "quick"], "invalid choice: 'quick'"),
@@ -177,9 +189,10 @@ def test_an_id_follows_from_what_changes_a_result_and_from_nothing_else(chapter,
     assert first == name({"degree": 3}) == name({"profile": "smoke"})
     others = [name({"degree": 4}), name({"seed": 3}), name({}, "paper"), name({}, code="d"), name({}, device="cuda: x")]
     others.append(name({}, versions={"torch": "3"}))
+    assert first == name({}, versions={"torch": "2", "python": "4"})
     assert name({}, "smoke", "profile") != name({}, "paper", "profile")  # BOOK_PROFILE counts also without a parameter
     text = chapter.read_text()
-    chapter.write_text(text.replace("It multiplies.", "It does."))
+    chapter.write_text(text.replace("It multiplies.", "It does.").replace("nobody but", "no one but"))
     assert name({}) == first
     chapter.write_text(text.replace("degree * seed", "degree + seed"))
     assert len({first, *others, name({})}) == 8
@@ -241,3 +254,177 @@ def test_a_record_is_written_whole_or_not_at_all_and_ends_a_failure(tmp_path):
 def test_options_of_a_command_are_words_and_no_shell():
     given = {"train_fraction": 0.5, "reverse": True, "frozen": False, "directions": "; rm -rf x"}
     assert runner.options(given) == ["--train-fraction=0.5", "--reverse", "--directions=; rm -rf x"]
+
+
+# What decides a result
+
+
+@pytest.fixture
+def package(tmp_path):
+    return shutil.copytree(identity.PACKAGE, tmp_path / "geomem", ignore=shutil.ignore_patterns("__pycache__", "*.mjs"))
+
+
+def append(path, text):
+    path.write_text(path.read_text(encoding="utf8") + text, encoding="utf8")
+
+
+def test_what_only_draws_or_starts_or_explains_changes_no_identity(package):
+    first = identity.code(package)
+    for name in ("reporting/figures.py", "explorables/watch.py", "cli/run.py", "cli/main.py", "runner/sweep.py"):
+        append(package / name, "\nMORE = 1\n")
+    append(package / "node2vec" / "flow.py", "\n\n# a comment\n")
+    path = package / "graphs" / "graph.py"
+    path.write_text(path.read_text(encoding="utf8").replace('"""', '"""Also: ', 1), encoding="utf8")
+    assert identity.code(package) == first != identity.source(package)
+
+
+@pytest.mark.parametrize(
+    "name", ["node2vec/flow.py", "_checks.py", "reporting/records.py", "cli/train.py", "runner/child.py"]
+)
+def test_what_computes_changes_the_identity(name, package):
+    first = identity.code(package)
+    append(package / name, "\nMORE = 1\n")
+    assert identity.code(package) != first
+
+
+def test_no_module_that_decides_imports_one_that_does_not():
+    """But for the public names, which are listed in ``__init__`` files and load nothing else."""
+    for path in identity.PACKAGE.rglob("*.py"):
+        name = path.relative_to(identity.PACKAGE).as_posix()
+        if not identity.decides(name) or path.name == "__init__.py" or name in identity.DECIDES:
+            continue
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf8"))):
+            if isinstance(node, ast.ImportFrom) and node.level:
+                words = {*(node.module or "").split("."), *(alias.name for alias in node.names)}
+                assert not words & {"cli", "explorables", "figures", "runner"}, f"{name} imports {words}"
+
+
+READS = '''import geomem as gm
+gm.load_study("trees")
+names = {"a": "steps"}
+"""karate"""'''
+
+
+def test_a_notebook_s_studies_and_facts_are_known_by_their_names():
+    found = identity.shipped_files([READS], {"graph": "places"})
+    assert set(found) == {"results/trees.json", "data/places.csv"}
+    found = identity.shipped_files([READS + "\ngm.reporting.load_study(names['a'])"], {})
+    assert set(found) == {"results/trees.json", "results/steps.json"}
+    assert identity.shipped_files(["%pip install x", "x = 'trees'"], {}) == {}
+
+
+def test_a_study_that_changed_is_another_run(chapter, tmp_path, monkeypatch):
+    nb = nbformat.read(chapter, as_version=4)
+    nb.cells.append(nbformat.v4.new_code_cell('gm.load_study("one")'))
+    nbformat.write(nb, chapter)
+    monkeypatch.setattr("geomem._checks.shipped", lambda folder: [tmp_path / folder])
+    (tmp_path / "results").mkdir()
+    names = []
+    for one, two in (("1", "1"), ("1", "2"), ("22", "2")):
+        (tmp_path / "results" / "one.json").write_text(one)
+        (tmp_path / "results" / "two.json").write_text(two)
+        job = runner.job_of({"chapter": str(chapter), "profile": "smoke"}, of_notebook(chapter), {}, HERE, folder="x")
+        names.append(job["about"]["run"])
+    assert names[0] == names[1] != names[2]
+
+
+# Files of the user's
+
+
+def reader(folder):
+    """Write a chapter that reads a file."""
+    source = 'graph: str = "karate"  # a name, or a file of facts\nprofile: str = ""  # one'
+    body = "import geomem as gm\ng = gm.graphs.named_graph(graph)\ngm.record('edges', g.n_edges, template='Edges: {}.')"
+    cells = [nbformat.v4.new_markdown_cell("# A reader"), *map(nbformat.v4.new_code_cell, (source, body))]
+    cells[1].metadata["tags"] = ["parameters"]
+    folder.mkdir()
+    nbformat.write(nbformat.v4.new_notebook(cells=cells), folder / "01_reader.ipynb")  # it states no language
+    return folder / "01_reader.ipynb"
+
+
+def test_a_file_means_the_folder_that_the_user_is_in(tmp_path, monkeypatch, capsys):
+    notebook, mine = reader(tmp_path / "book"), tmp_path / "meine Länder"
+    (mine / "below").mkdir(parents=True)
+    (mine / "große Fakten.csv").write_text("a,b\nb,c\n")
+    (mine / "below" / "facts.csv").write_text("a,b\nb,c\nc,d\n")
+    (mine / "below" / "p.yaml").write_text("graph: facts.csv\n")
+    monkeypatch.chdir(mine)
+    assert tiny.left("run", notebook, "-p", "graph=große Fakten.csv", "--out", "out") == 0
+    assert tiny.left("run", notebook, "-f", "below/p.yaml", "--out", "out") == 0
+    found = {r["parameters"]["graph"]: r["records"][0]["values"] for r in map(runner.record_of, (mine / "out").iterdir())}
+    assert found == {str(mine / "große Fakten.csv"): [2], str(mine / "below" / "facts.csv"): [3]}
+    capsys.readouterr()
+    monkeypatch.chdir(mine / "below")  # the same file, by another name
+    assert tiny.left("run", notebook, "-p", "graph=../große Fakten.csv", "--out", "../out") == 0
+    assert "there already" in capsys.readouterr().out
+    (mine / "große Fakten.csv").write_text("a,b\nb,c\nc,d\nd,e\n")
+    assert tiny.left("run", notebook, "-p", f"graph={mine / 'große Fakten.csv'}", "--out", "../out") == 0
+    assert "there already" not in capsys.readouterr().out and len(list((mine / "out").iterdir())) == 3
+    assert tiny.left("run", notebook, "-p", "graph=nowhere.csv") == 2
+    assert "graph must name a file that is there, got 'nowhere.csv'" in capsys.readouterr().err
+
+
+def test_a_file_that_is_another_one_where_it_runs_is_refused(tmp_path):
+    notebook, facts = reader(tmp_path / "book"), tmp_path / "facts.csv"
+    facts.write_text("a,b\n")
+    what = {"chapter": str(notebook), "profile": "smoke"}
+    job = runner.job_of(what, of_notebook(notebook), {"graph": str(facts)}, runner.machine(), folder=tmp_path / "out")
+    facts.write_text("a,b\nb,c\n")
+    assert "graph must be the file that was given here too" in runner.perform(job)["reason"]
+
+
+def test_a_known_name_stays_a_name(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    known = of_notebook(runner.chapter("11"))
+    (tmp_path / "karate").write_text("a,b\n")
+    (tmp_path / "facts").write_text("a,b\n")
+    assert parameters.values(known, ["graph=karate"]) == {"graph": "karate"}
+    assert parameters.values(known, ["graph=facts"]) == {"graph": str(tmp_path / "facts")}
+    assert parameters.values(known, ["graph="]) == {"graph": ""}
+
+
+# A run sees nothing of the user's own settings
+
+STRANGE = """import sys
+import matplotlib
+import torch
+from IPython.display import publish_display_data
+import geomem as gm
+found = dict(python=sys.executable, usetex=matplotlib.rcParams["text.usetex"], size=matplotlib.rcParams["font.size"],
+    backend=matplotlib.get_backend().rpartition("_")[2], dtype=str(torch.get_default_dtype()), started="started" in globals(),
+    bare="job" in sys.modules or any(path.endswith("runner") for path in sys.path))
+gm.record("x", [torch.tensor([1 / 3]).double().item()], template=repr(found) + " {}")"""
+
+
+@pytest.mark.parametrize("language", [True, False])
+def test_a_run_sees_nothing_of_the_user_s_settings(language, tmp_path, monkeypatch):
+    folder, home = tmp_path / "book", tmp_path / "home"
+    metadata = {"kernelspec": {"name": "r", "display_name": "x", "language": "python"}} if language else {}
+    cells = [nbformat.v4.new_markdown_cell("# Strange"), nbformat.v4.new_code_cell(STRANGE)]
+    folder.mkdir()
+    nbformat.write(nbformat.v4.new_notebook(cells=cells, metadata=metadata), folder / "01_strange.ipynb")
+    for place in (folder / "matplotlibrc", home / "mpl" / "matplotlibrc", home / ".config" / "matplotlib" / "matplotlibrc"):
+        place.parent.mkdir(parents=True, exist_ok=True)
+        place.write_text("text.usetex: True\nfont.size: 33\n")
+    start = home / "ipython" / "profile_default" / "startup" / "00.py"
+    start.parent.mkdir(parents=True)
+    start.write_text("import torch\ntorch.set_default_dtype(torch.float64)\nstarted = True\n")
+    spec = home / "jupyter" / "kernels" / "python3" / "kernel.json"
+    spec.parent.mkdir(parents=True)
+    spec.write_text(json.dumps({"argv": ["/bin/false"], "display_name": "x", "language": "python"}))
+    settings = {"HOME": home, "IPYTHONDIR": home / "ipython", "MPLCONFIGDIR": home / "mpl", "PYTHONSTARTUP": start}
+    settings |= {"JUPYTER_PATH": home / "jupyter", "MATPLOTLIBRC": home / "mpl", "JUPYTER_DATA_DIR": home / "jupyter"}
+    for name, value in settings.items():
+        monkeypatch.setenv(name, str(value))
+    job = runner.job_of({"chapter": str(folder / "01_strange.ipynb"), "profile": "smoke"}, {}, {}, runner.machine(),
+                        folder=tmp_path / "out")  # fmt: skip
+    entry = runner.perform(job)
+    assert "reason" not in entry, entry
+    (record,) = runner.record_of(tmp_path / "out" / entry["run"])["records"]
+    found = ast.literal_eval(record["template"].removesuffix(" {}"))
+    assert found == {
+        "python": sys.executable, "usetex": False, "size": 10.0, "backend": "inline", "dtype": "torch.float32",
+        "started": False, "bare": False,
+    }  # fmt: skip
+    assert record["values"] == [0.33333334]
+    assert os.listdir(home / "ipython") == ["profile_default"]  # nothing was written there either
