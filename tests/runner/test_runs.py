@@ -391,7 +391,8 @@ import torch
 from IPython.display import publish_display_data
 import geomem as gm
 found = dict(python=sys.executable, usetex=matplotlib.rcParams["text.usetex"], size=matplotlib.rcParams["font.size"],
-    backend=matplotlib.get_backend().rpartition("_")[2], dtype=str(torch.get_default_dtype()), started="started" in globals(),
+    backend=matplotlib.get_backend().rpartition("_")[2], dtype=str(torch.get_default_dtype()),
+    started="started" in globals(),
     bare="job" in sys.modules or any(path.endswith("runner") for path in sys.path))
 gm.record("x", [torch.tensor([1 / 3]).double().item()], template=repr(found) + " {}")"""
 
