@@ -53,8 +53,10 @@ def test_number_is_rounded_to_what_is_stable(mean, sd, text):
 def test_a_spread_that_is_there_never_reads_as_zero():
     for exponent in range(-20, 4):
         for mean in (0.0, 1e-12, -3e-5, 0.7, 41.0):
-            shown = records.spread(mean, 1.7 * 10.0**exponent, 5).partition(" ± ")[2].partition(" ")[0]
-            assert float(shown) == pytest.approx(1.7 * 10.0**exponent, rel=0.2)
+            sd = 1.7 * 10.0**exponent
+            shown = records.spread(mean, sd, 5).partition(" ± ")[2].partition(" ")[0]
+            rounding = sd <= 1e-12 * abs(mean)  # of equal values, float64 leaves so much
+            assert float(shown) == (0 if rounding else pytest.approx(sd, rel=0.2))
 
 
 def test_braces_in_a_sentence_are_text(capsys):

@@ -685,7 +685,7 @@ def test_wrong_arguments_are_refused_before_any_step(tmp_path):
         (TypeError, "train takes a SequenceModel and a task, got Linear and PathTask", {"model": torch.nn.Linear(2, 2)}),
         (TypeError, "train takes a SequenceModel and a task, got SequenceModel and Graph", {"task": STAR}),
         (ValueError, "model must have the task's vocabulary of 21 tokens, got 9", {"model": gm.SequenceModel(9)}),
-        (ValueError, "model must read sequences, got a core that reads one token", {"model": linear}),
+        (ValueError, "model must read sequences to learn paths, got a core that reads one token", {"model": linear}),
         (ValueError, "tokens must be at most 4 long, got 5. Raise context", {"model": short}),
         (ValueError, "dropout must be 0, because this loop applies none, got 0.5", {"model": dropping}),
         (ValueError, "seed must be at least 0, got -1", {"seed": -1}),
