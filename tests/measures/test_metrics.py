@@ -138,7 +138,7 @@ def test_recall_asks_each_row_by_itself_and_never_the_node_about_itself(by):
     g = gm.grid(4, 4)
     scores = g.adjacency() + 0.3 * noise(16, 16)
     wanted, facts = gm.edge_recall(scores, g), measures.recalled_facts(scores, g)
-    own = scores + by * torch.eye(16)  # the score of a node given itself is not asked for
+    own = scores + by * torch.eye(16, dtype=torch.float64)  # the score of a node given itself is not asked for
     assert wanted < 1 and gm.edge_recall(own, g) == wanted and torch.equal(measures.recalled_facts(own, g), facts)
     rows = scores * torch.tensor([abs(by) ** 0.05] + [1.0] * 15)[:, None]  # nor the size of another row
     assert gm.edge_recall(rows, g) == wanted and gm.edge_recall(rows, g, nodes=torch.arange(16)) == wanted
