@@ -17,6 +17,8 @@ LIVE = {
     "live_map_first_hop": ("map", ("test", "answer_accuracy"), "learned"),
     "live_steps_frozen": ("steps", ("path_star", "frozen", "loss", 2, 1), ""),
     "live_steps_learned": ("steps", ("path_star", "learned", "loss", 2, 1), ""),
+    "live_straight": ("straighten", ("straight_after", 3), ""),
+    "live_term": ("headroom", ("cycle", "transformer", "term", "strict"), ""),
     "live_rewired": ("spectrum", ("path_star", "transformer", "fiedler_energy"), "rewired"),
 }
 
