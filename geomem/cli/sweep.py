@@ -40,12 +40,17 @@ def _sweep(args) -> None:
         entries = [{"there": True} for _ in here]  # no cluster for nothing
     else:
         with sweep.cluster(args.scheduler, args.workers) as client:
-            made = sweep.common_machine(client)
-            entries = sweep.sweep(client, jobs(made), say=lambda text: tqdm.write(text, file=sys.stderr))
+            made = sweep.common_machine(client, _say)
+            entries = sweep.sweep(client, jobs(made), say=_say)
     there, failed = (sum(name in entry and bool(entry[name]) for entry in entries) for name in ("there", "reason"))
     print(f"{len(entries)} runs: {there} were there, {len(entries) - there - failed} done, {failed} failed; all in {folder}")
     if failed:
         stop(f"{failed} of {len(entries)} runs failed. The same call tries them again, and only them.")
+
+
+def _say(text: str) -> None:
+    """Print beside a progress bar."""
+    tqdm.write(text, file=sys.stderr)
 
 
 def _grid(args) -> tuple[list[tuple[dict, dict]], dict, Mapping]:

@@ -11,7 +11,9 @@ try:
     import anywidget
     import traitlets
 except ModuleNotFoundError as error:
-    raise ModuleNotFoundError(f"geomem.explorables needs anywidget ({error}). Install it: pip install anywidget") from None
+    raise ModuleNotFoundError(
+        f"geomem.explorables needs anywidget ({error}). Install it: pip install 'geomem[book]'."
+    ) from None
 import matplotlib.pyplot as plt
 import numpy as np
 from matplotlib.colors import to_hex

@@ -1,7 +1,10 @@
 """Do one run, and keep one file that says what came out."""
 
+import base64
 import json
+import re
 import tempfile
+import warnings
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -10,8 +13,15 @@ from tqdm import tqdm
 from ..reporting import load_records
 from ..training import checkpoints
 from . import identity
+from .identity import PACKAGE
 from .job import RUN_ID, machine, needs, options, record_of
 from .process import environment, execute, is_whole, watched
+
+SCRIPT = re.compile(r"<script\b.*?</script>", re.DOTALL)
+SOURCES = "default-src 'self' data: blob: 'unsafe-inline' 'unsafe-eval'"
+NO_HOST = f'<meta http-equiv="Content-Security-Policy" content="{SOURCES}">'
+"""What keeps a browser from asking another host, whatever an output holds."""
+WIDGET = "application/vnd.jupyter.widget-view+json"
 
 
 def perform(job: dict, bar: tqdm | None = None) -> dict:
@@ -98,15 +108,34 @@ def measured(result: Mapping) -> list[dict]:
 
 
 def page(notebook: Path) -> bytes:
-    """Return a notebook as an HTML page."""
+    """Return a notebook as an HTML page that asks no host for anything: explorables alive, formulas as they are typed."""
     needs("an HTML page", "nbconvert")
+    import nbformat
     from nbconvert import HTMLExporter
 
-    return HTMLExporter(require_js_url="").from_filename(str(notebook))[0].encode()
+    whole = nbformat.read(notebook, as_version=4)
+    whole.metadata.pop("widgets", None)
+    for cell in whole.cells:
+        for out in cell.get("outputs", ()):
+            if "text/html" in out.get("data", {}):
+                out.data.pop(WIDGET, None)  # it needs a kernel; the island beside it needs none
+    text = SCRIPT.sub(lambda found: "" if "https://" in found[0] else found[0], HTMLExporter().from_notebook_node(whole)[0])
+    text = text.replace("<head>", f"<head>{NO_HOST}", 1)
+    start, end, rest = text.rpartition("</body>")
+    return (start + (_waking() if "data-explorable=" in text else "") + end + rest).encode()
+
+
+def _waking() -> str:
+    """Return the script that brings the explorables of a page alive; as data, a module loads from a file's page too."""
+    module = base64.b64encode((PACKAGE / "explorables" / "explorables.mjs").read_bytes()).decode()
+    return f'<script type="module">import {{ boot }} from "data:text/javascript;base64,{module}"; boot();</script>'
 
 
 def keep_page(home: Path, notebook: str) -> None:
-    """Make a run's page unless it is there; a sweep makes none."""
+    """Make a run's page unless it is there; a sweep makes none. A page that cannot be made costs a warning, not the run."""
     ran = home / notebook
     if ran.exists() and not ran.with_suffix(".html").exists():
-        checkpoints.write_whole(ran.with_suffix(".html"), page(ran))
+        try:
+            checkpoints.write_whole(ran.with_suffix(".html"), page(ran))
+        except Exception as error:  # whatever the packages that make pages raise
+            warnings.warn(f"{ran.stem}: its page was not made ({type(error).__name__}: {error}).", stacklevel=2)

@@ -1,5 +1,6 @@
 """Many runs on Dask distributed, on one machine or many: each writes its own record."""
 
+import asyncio
 import contextlib
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -10,6 +11,9 @@ from .. import _checks
 from .identity import source
 from .job import machine, needs, record_of
 from .run import perform
+
+PATIENCE = 15
+"""Seconds in which a scheduler must answer."""
 
 
 @contextlib.contextmanager
@@ -27,6 +31,7 @@ def cluster(scheduler: str = "local", workers: int = 2) -> Iterator:
     from distributed import Client, LocalCluster
 
     if scheduler != "local":
+        _answers(scheduler)
         with Client(scheduler, timeout=20, set_as_default=False) as client:
             yield client
         return
@@ -36,8 +41,29 @@ def cluster(scheduler: str = "local", workers: int = 2) -> Iterator:
             yield client
 
 
-def common_machine(client) -> dict:
+def _answers(scheduler: str) -> None:
+    """Ask a scheduler who it is; Dask's own client waits for ever where something else listens."""
+    from distributed import rpc
+
+    async def ask():
+        async with rpc(scheduler) as remote:
+            return await remote.identity()
+
+    try:
+        kind = asyncio.run(asyncio.wait_for(ask(), PATIENCE)).get("type")
+        reason = "" if kind == "Scheduler" else f"it is a {kind}"
+    except TimeoutError:
+        reason = f"no answer within {PATIENCE} s"
+    except Exception as error:  # whatever Dask makes of a port that is closed, or speaks another language
+        reason = " ".join(str(error).split())[:200] or type(error).__name__
+    if reason:
+        raise ValueError(f"scheduler must be a Dask scheduler that is running, got {scheduler!r}: {reason}.")
+
+
+def common_machine(client, say: Callable[[str], None] = print) -> dict:
     """Return what all workers have in common; refuse workers whose results would differ."""
+    if not client.scheduler_info(n_workers=-1)["workers"]:
+        say("waiting for a worker: the scheduler has none yet.")
     client.wait_for_workers(1)
     made = list(client.run(machine).values())
     sources = set(client.run(source).values())

@@ -3,6 +3,7 @@
 import ast
 import json
 import os
+import re
 import resource
 import shutil
 import subprocess
@@ -142,6 +143,9 @@ def test_what_cannot_be_done_is_one_sentence_before_anything_runs(argv, message,
         (["run", "01"], "papermill", "geomem run needs papermill: pip install 'geomem[sweep]'."),
         (["sweep", "01"], "papermill", "geomem sweep needs papermill: pip install 'geomem[sweep]'."),
         (["sweep", "01"], "distributed", "geomem sweep needs distributed: pip install 'geomem[sweep]'."),
+        (["run", "01"], "ipykernel", "geomem run needs ipykernel: pip install 'geomem[sweep]'."),
+        (["run", "01", "-f", "p.yaml"], "yaml", "geomem run needs PyYAML: pip install 'geomem[sweep]'."),
+        (["sweep", "train", "path-star", "-f", "p.yaml"], "yaml", "geomem sweep needs PyYAML: pip install 'geomem[sweep]'."),
     ],
 )
 def test_a_missing_package_is_one_sentence(argv, missing, message, capsys, monkeypatch, tmp_path):
@@ -390,9 +394,9 @@ import matplotlib
 import torch
 from IPython.display import publish_display_data
 import geomem as gm
-found = dict(python=sys.executable, usetex=matplotlib.rcParams["text.usetex"], size=matplotlib.rcParams["font.size"],
-    backend=matplotlib.get_backend().rpartition("_")[2], dtype=str(torch.get_default_dtype()),
-    started="started" in globals(),
+found = dict(python=sys.executable, usetex=matplotlib.rcParams["text.usetex"],
+    size=matplotlib.rcParams["font.size"], backend=matplotlib.get_backend().rpartition("_")[2],
+    dtype=str(torch.get_default_dtype()), started="started" in globals(),
     bare="job" in sys.modules or any(path.endswith("runner") for path in sys.path))
 gm.record("x", [torch.tensor([1 / 3]).double().item()], template=repr(found) + " {}")"""
 
@@ -429,3 +433,34 @@ def test_a_run_sees_nothing_of_the_user_s_settings(language, tmp_path, monkeypat
     }  # fmt: skip
     assert record["values"] == [0.33333334]
     assert os.listdir(home / "ipython") == ["profile_default"]  # nothing was written there either
+
+
+# Its page
+
+
+def test_a_page_asks_no_host_and_brings_an_explorable_alive(tmp_path):
+    from geomem.explorables import Ask
+
+    g = gm.path_star(3, 3)
+    data, _ = Ask(g, {"store": gm.incidence_memory(g)}, source=0, target=1)._repr_mimebundle_()
+    strange = '<script src="https://example.org/x.js"></script><b>kept</b>'
+    outputs = [nbformat.v4.new_output("display_data", one) for one in (dict(data), {"text/html": strange})]
+    cells = [nbformat.v4.new_markdown_cell("# A page\n\n$x^2$"), nbformat.v4.new_code_cell("1", outputs=outputs)]
+    nbformat.write(nbformat.v4.new_notebook(cells=cells), tmp_path / "01_page.ipynb")
+    text = runner.page(tmp_path / "01_page.ipynb").decode()
+    assert "data-explorable=" in text and "boot();" in text and "data:image/png;base64" in text
+    assert "<b>kept</b>" in text and "example.org" not in text and "Content-Security-Policy" in text
+    for script in re.findall(r"<script\b.*?</script>", text, re.DOTALL):
+        assert "https://" not in script
+
+
+def test_a_page_that_fails_costs_a_warning_and_not_the_record(chapter, tmp_path, monkeypatch):
+    def broken(notebook):
+        raise TypeError("no template")
+
+    monkeypatch.setattr("geomem.runner.run.page", broken)
+    what = {"chapter": str(chapter), "profile": "smoke"}
+    job = runner.job_of(what, of_notebook(chapter), {}, runner.machine(), folder=tmp_path / "out", page=True)
+    with pytest.warns(UserWarning, match="01_tiny: its page was not made .TypeError: no template."):
+        entry = runner.perform(job)
+    assert "reason" not in entry and runner.record_of(tmp_path / "out" / entry["run"])

@@ -8,10 +8,12 @@ import os
 import re
 import shutil
 import signal
+import socket
 import subprocess
 import sys
 import time
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 
 import dask
 import matplotlib.pyplot as plt
@@ -125,6 +127,32 @@ def test_machines_with_another_geomem_are_refused(scheduler, chapter, tmp_path):
             worker.wait()
             wait_for(lambda: len(client.scheduler_info(n_workers=-1)["workers"]) == 2)
     assert not (tmp_path / "ran").exists()
+
+
+@pytest.mark.parametrize("listens", [True, False])
+def test_a_scheduler_that_does_not_answer_is_one_sentence(listens, chapter, capsys, monkeypatch, tmp_path):
+    monkeypatch.setattr(sweep, "PATIENCE", 2)
+    assert "PATIENCE = 15" in Path(sweep.__file__).read_text(encoding="utf8")
+    with socket.socket() as other:
+        other.bind(("127.0.0.1", 0))
+        if listens:
+            other.listen()
+        address = f"tcp://127.0.0.1:{other.getsockname()[1]}"
+        assert tiny.left("sweep", chapter, "--scheduler", address, "--out", tmp_path / "out") == 2
+    err = capsys.readouterr().err
+    assert f"scheduler must be a Dask scheduler that is running, got '{address}': " in err and err.count("\n") == 1
+
+
+def test_a_scheduler_without_workers_says_that_it_waits():
+    with LocalCluster(n_workers=0, host="127.0.0.1", dashboard_address=None) as empty, Client(empty) as client:
+        said = []
+
+        def say(text):
+            said.append(text)
+            empty.scale(1)
+
+        assert sweep.common_machine(client, say)["code"] == runner.code()
+    assert said == ["waiting for a worker: the scheduler has none yet."]
 
 
 def test_each_failure_is_an_entry_with_its_reason_and_the_others_go_on(scheduler, chapter, tmp_path, capsys):
