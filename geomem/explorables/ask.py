@@ -121,7 +121,7 @@ def _rows(name: str, memory, graph: Graph):
         return
     if not isinstance(memory, tuple | list) or len(memory) != 2:
         raise TypeError(f"the memory {name!r} must be a Memory, or a pair (logits, embedding), got {type(memory).__name__}.")
-    scores = node_table(f"the logits of {name!r}", memory[0], graph, columns=graph.n_nodes)
+    scores = node_table(f"the scores of {name!r}", memory[0], graph, columns=graph.n_nodes)
     yield name, "logit", scores, _ranked(scores), name
     cosine = cosines(node_table(f"the embedding of {name!r}", memory[1], graph))
     yield name, COSINE, cosine, ranks(cosine, COSINE_TIE), name

@@ -7,6 +7,7 @@ import ast
 import functools
 import hashlib
 import platform
+import threading
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 
@@ -25,6 +26,9 @@ DECIDES = ("cli/train.py", "runner/child.py", "runner/kernel.py", "runner/proces
 """Exceptions: what ``geomem train`` makes of its options, and the process that a run computes in."""
 VERSIONS = {"torch": torch, "numpy": numpy, "scipy": scipy, "networkx": networkx}
 """The packages whose versions decide; a record states Python's too."""
+
+
+_PARSING = threading.Lock()
 
 
 def decides(path: str) -> bool:
@@ -68,13 +72,19 @@ def meaning(text: str) -> str:
         True
     """
     try:
-        tree = ast.parse(text)
+        tree = parsed(text)
     except SyntaxError:
         return text
     for node in ast.walk(tree):
         if isinstance(node, ast.Module | ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef) and ast.get_docstring(node):
             node.body = node.body[1:] or [ast.Pass()]
     return ast.unparse(tree)
+
+
+def parsed(text: str) -> ast.Module:
+    """Parse Python, one thread at a time: Python 3.11 counts the parser's recursion for all threads together."""
+    with _PARSING:
+        return ast.parse(text)
 
 
 def code_of(notebook: Path) -> list[str]:
@@ -122,7 +132,7 @@ def shipped_files(texts: Iterable[str], values: Mapping) -> dict[str, str]:
     plain = True
     for text in texts:
         try:
-            nodes = list(ast.walk(ast.parse(text)))
+            nodes = list(ast.walk(parsed(text)))
         except SyntaxError:
             continue
         words |= {node.value for node in nodes if isinstance(node, ast.Constant) and isinstance(node.value, str)}

@@ -3,10 +3,10 @@
 import numpy as np
 import pytest
 import torch
-from geomem.dynamics import flow_matrix
 
 import geomem as gm
 from geomem.explorables import Watch
+from geomem.node2vec import flow_matrix
 from tests.explorables.test_explorables import HOSTILE
 from tools import book
 
