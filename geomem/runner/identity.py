@@ -7,7 +7,6 @@ import ast
 import functools
 import hashlib
 import platform
-import threading
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 
@@ -17,7 +16,7 @@ import scipy
 import torch
 
 from .. import _checks
-from .parameters import Parameter, cells_of, source_of, tagged
+from .parameters import Parameter, cells_of, parsed, source_of, tagged
 
 PACKAGE = Path(__file__).resolve().parents[1]
 SHOWS = ("__main__.py", "cli/", "explorables/", "reporting/figures.py", "runner/")
@@ -26,9 +25,6 @@ DECIDES = ("cli/train.py", "runner/child.py", "runner/kernel.py", "runner/proces
 """Exceptions: what ``geomem train`` makes of its options, and the process that a run computes in."""
 VERSIONS = {"torch": torch, "numpy": numpy, "scipy": scipy, "networkx": networkx}
 """The packages whose versions decide; a record states Python's too."""
-
-
-_PARSING = threading.Lock()
 
 
 def decides(path: str) -> bool:
@@ -79,12 +75,6 @@ def meaning(text: str) -> str:
         if isinstance(node, ast.Module | ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef) and ast.get_docstring(node):
             node.body = node.body[1:] or [ast.Pass()]
     return ast.unparse(tree)
-
-
-def parsed(text: str) -> ast.Module:
-    """Parse Python, one thread at a time: Python 3.11 counts the parser's recursion for all threads together."""
-    with _PARSING:
-        return ast.parse(text)
 
 
 def code_of(notebook: Path) -> list[str]:

@@ -7,6 +7,7 @@ import json
 import math
 import re
 import reprlib
+import threading
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -29,6 +30,7 @@ KEPT = {
 }
 FILE = re.compile(r"\bfile\b")
 CHOICE = re.compile(r"\w+(?:, \w+)* or \w+")
+_PARSING = threading.Lock()
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -123,7 +125,7 @@ def of_notebook(notebook: str | Path) -> dict[str, Parameter]:
         raise ValueError(f"{path.name} must have one cell tagged parameters, got {len(found)}. Join them into one.")
     source = source_of(found[0]) if found else ""
     try:
-        body = ast.parse(source).body
+        body = parsed(source).body
     except SyntaxError:
         raise ValueError(f"{path.stem}: its parameters must be Python.") from None
     known, profiles = {}, _profiles_of(cells)
@@ -147,7 +149,7 @@ def _profiles_of(cells: Iterable[dict]) -> dict[str, dict[str, int]]:
     found = {}
     for cell in cells:
         try:
-            nodes = ast.walk(ast.parse(source_of(cell))) if cell.get("cell_type") == "code" else ()
+            nodes = ast.walk(parsed(source_of(cell))) if cell.get("cell_type") == "code" else ()
         except SyntaxError:
             continue  # magics
         for node in nodes:
@@ -163,6 +165,12 @@ def _profiles_of(cells: Iterable[dict]) -> dict[str, dict[str, int]]:
 def tagged(cell: dict) -> bool:
     """Return whether a cell holds the parameters."""
     return "parameters" in cell.get("metadata", {}).get("tags", ())
+
+
+def parsed(text: str) -> ast.Module:
+    """Parse Python, one thread at a time: Python 3.11 counts the parser's recursion for all threads together."""
+    with _PARSING:
+        return ast.parse(text)
 
 
 def cells_of(notebook: str | Path) -> list[dict]:
