@@ -251,7 +251,7 @@ def _filled(text, name, content):
 
 
 def main(argv=None, root=book.ROOT):
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
     parser.add_argument("--check", action="store_true", help="write nothing; fail when a page is stale")
     options = parser.parse_args(argv)
     for path, text in written(root).items():

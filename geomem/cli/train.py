@@ -261,8 +261,8 @@ def _parameter(option: argparse.Action) -> Parameter:
 
 def _free_file(path: str) -> Path:
     """Return where a file can be written."""
-    path = Path(path)
-    if path.is_dir():
-        raise ValueError(f"out must be a file, got the folder {str(path)!r}. Name a file in it.")
-    checkpoints.folder_of(path.parent)
-    return path
+    file = Path(path)
+    if file.is_dir():
+        raise ValueError(f"out must be a file, got the folder {str(file)!r}. Name a file in it.")
+    checkpoints.folder_of(file.parent)
+    return file

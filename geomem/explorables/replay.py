@@ -155,8 +155,8 @@ def _snapshots(graph: Graph, name: str, run, member) -> tuple[Tensor, Tensor, Te
     if len(bad):
         raise ValueError(f"{called} must be finite, got a value that is not at step {steps[bad[0]]}. Lower its lr, or give "
                          "the snapshots before it.")  # fmt: skip
-    if hasattr(run, "edge_recall"):
-        recall = torch.as_tensor(run.edge_recall)[:, member].double()
+    if (own := getattr(run, "edge_recall", None)) is not None:
+        recall = torch.as_tensor(own)[:, member].double()
     elif isinstance(run, Flow):
         parts = (None if part is None else part[:, member] for part in (run.unembeddings, run.cores))
         recall = edge_recall(_logits(tables, *parts), graph)

@@ -1,5 +1,7 @@
 """Watch geometry form: Node2Vec trained in the page, the same flow as ``gradient_flow``, with decay on its table."""
 
+from typing import Any
+
 import torch
 import traitlets
 
@@ -112,7 +114,7 @@ class Watch(Explorable):
 
     def poster(self, figure) -> None:
         """Draw the embedding at three steps."""
-        options = dict(
+        options: dict[str, Any] = dict(
             lr=self.lr,
             init_std=self.init_std,
             decay=self.decay,

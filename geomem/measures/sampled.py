@@ -116,6 +116,6 @@ def portrait(E: Tensor, task: PathTask) -> dict | None:
     }
 
 
-def _rounded(values: Tensor) -> list:
+def _rounded(values: Tensor) -> list | float:
     """Return nested lists of three decimals: a picture shows no more."""
     return [_rounded(part) for part in values] if values.ndim else round(float(values), 3)

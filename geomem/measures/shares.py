@@ -52,7 +52,8 @@ def geometric_share(E, scores, graph: Graph) -> tuple[Tensor, Tensor]:
     for part in (fit, rest):
         part = torch.where(part.abs() < ROUNDING * scale, 0.0, part)
         shares.append(((edge_recall(part, graph) - chance) / (1 - chance)).clamp(0, 1))
-    return tuple(shares)
+    geometric, associative = shares
+    return geometric, associative
 
 
 def split_scores(E, scores, graph: Graph) -> tuple[Tensor, Tensor]:
@@ -89,7 +90,8 @@ def split_scores(E, scores, graph: Graph) -> tuple[Tensor, Tensor]:
     L = _off_diagonal(L)
     fit = (powers @ (torch.linalg.pinv(powers, rtol=1e-12) @ L[..., None]))[..., 0]
     parts = [part.unflatten(-1, (graph.n_nodes, graph.n_nodes)) for part in (fit, L - fit)]
-    return tuple(defined("the split", torch.ldexp(torch.ldexp(part, exponent - 1), torch.tensor(1))) for part in parts)
+    fit, rest = (defined("the split", torch.ldexp(torch.ldexp(part, exponent - 1), torch.tensor(1))) for part in parts)
+    return fit, rest
 
 
 class CoreSurvival(NamedTuple):

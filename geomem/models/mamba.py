@@ -118,4 +118,4 @@ class Mamba(nn.Module):
     @property
     def scan_bytes(self) -> int:
         """Bytes that the scan keeps per token for the backward pass: four float32 states for each channel."""
-        return 16 * sum(block.log_rates.numel() for block in self.blocks)
+        return 16 * sum(block.log_rates.numel() for block in self.blocks if isinstance(block, MambaBlock))

@@ -25,7 +25,7 @@ def blockwise_flow(
     snapshots: Sequence[int] | None = None,
     start: tuple[int, Tensor] | None = None,
     rows: int | None = None,
-    device: str = "cpu",
+    device: str | torch.device = "cpu",
     precision: str = "float32",
     on_snapshot: Callable[[int, float, Tensor], None] | None = None,
 ) -> Flow:

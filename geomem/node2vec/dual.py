@@ -261,7 +261,7 @@ def _descend(problem, V, a, aim: float, steps: int = 500, products: int = 2000):
         smallest, idle = (size, 0) if size < 0.9 * smallest else (smallest, idle + 1)
         if size < aim or radius < 1e-9:
             break
-        step, curved, outside = _newton_step(problem, V, state, radius, min(0.1, size**0.5) * size, products)
+        step, curved, outside = _newton_step(problem, V, state, float(radius), float(min(0.1, size**0.5) * size), products)
         promised = -(state.gradient @ step + step @ curved / 2)
         dV, da = problem.unpack(step)
         new = problem.state(V + dV, a + da)

@@ -1,7 +1,7 @@
 """Where the flow of Node2Vec ends: fixed points, what C does to the spectrum, and the floor of the loss."""
 
 import math
-from typing import NamedTuple
+from typing import NamedTuple, cast
 
 import torch
 from scipy.optimize import brentq
@@ -140,7 +140,7 @@ def cycle_fixed_point(n: int) -> CycleFixedPoint:
     above = 1.0
     while excess(above) < 0:
         above *= 2
-    a = brentq(excess, 0.0, above, xtol=1e-13)
+    a = cast(float, brentq(excess, 0.0, above, xtol=1e-13))  # without full_output it is a number
     modes = torch.outer(torch.arange(n // 2 + 1, dtype=torch.float64), theta).cos()  # cos(k theta_j)
     eigenvalues = 2 * modes[:, 1] - 2 * modes @ torch.softmax(a * theta.cos(), dim=0)
     return CycleFixedPoint(a, a * (theta[:, None] - theta).cos(), eigenvalues)

@@ -8,7 +8,7 @@ import networkx as nx
 import numpy as np
 import torch
 from matplotlib.axes import Axes
-from matplotlib.colors import to_rgba_array
+from matplotlib.colors import Normalize, to_rgba_array
 from scipy.linalg import orthogonal_procrustes
 from torch import Tensor
 
@@ -80,9 +80,9 @@ def layout(graph: Graph) -> np.ndarray:
     row = {label: number for number, label in enumerate(graph.labels)}
     parts = sorted(nx.connected_components(network), key=lambda part: (-len(part), min(row[x] for x in part)))
     for part in parts:
-        part = sorted(part, key=row.get)
-        start = nx.circular_layout(part) if len(part) > 2 else None
-        spots = nx.kamada_kawai_layout(network.subgraph(part), pos=start) if len(part) > 2 else nx.circular_layout(part)
+        part = sorted(part, key=row.__getitem__)
+        circle = nx.circular_layout(part)  # type: ignore[arg-type]  # networkx takes any list of nodes, its types say a graph
+        spots = nx.kamada_kawai_layout(network.subgraph(part), pos=circle) if len(part) > 2 else circle
         xy = np.array([spots[node] for node in part])
         xy = (xy - xy.mean(0)) / max(np.linalg.norm(xy - xy.mean(0), axis=1).max(), 1e-9)
         scale = 1.0 if part == parts[0] else max(0.35, (len(part) / len(parts[0])) ** 0.5)
@@ -193,13 +193,13 @@ def heat_map(
     values = torch.as_tensor(matrix).double().numpy().copy()
     if not diagonal:
         np.fill_diagonal(values, np.nan)
-    low = np.nanmin(values) if low is None else low
-    high = np.nanmax(values) if high is None else high
+    least = float(np.nanmin(values)) if low is None else low
+    most = float(np.nanmax(values)) if high is None else high
     if center is not None:
-        reach = max(high - center, center - low, 1e-9)
-        norm, colors = plt.Normalize(center - reach, center + reach), "RdBu_r"
+        reach = max(most - center, center - least, 1e-9)
+        norm, colors = Normalize(center - reach, center + reach), "RdBu_r"
     else:
-        norm, colors = plt.Normalize(low, high), "viridis"
+        norm, colors = Normalize(least, most), "viridis"
     colors = plt.get_cmap(colors).with_extremes(bad="#d0d0d0")
     image = ax.imshow(values, cmap=colors, norm=norm, interpolation="nearest")
     ax.set_xticks([])
@@ -224,11 +224,11 @@ def band(x, values: Tensor, ax: Axes, *, color: str = INK, label: str = "", mark
         marker: Of the points.
         style: Of the line.
     """
-    x, values = np.asarray(x), np.asarray(torch.as_tensor(values).double())
+    x, curves = np.asarray(x), np.asarray(torch.as_tensor(values).double())
     over = 2 if style == "-" else 3  # a dashed line shows on a solid one, not under it
-    ax.plot(x, values.mean(1), style, color=color, label=label, marker=marker, markersize=4, linewidth=1.6, zorder=over)
-    if values.shape[1] > 1:
-        ax.fill_between(x, *_spread(values, axis=1), color=color, alpha=0.18, linewidth=0)
+    ax.plot(x, curves.mean(1), style, color=color, label=label, marker=marker, markersize=4, linewidth=1.6, zorder=over)
+    if curves.shape[1] > 1:
+        ax.fill_between(x, *_spread(curves, axis=1), color=color, alpha=0.18, linewidth=0)
     return ax
 
 
@@ -258,7 +258,7 @@ def sweep(frame, x: str, y: str, ax: Axes, *, by: str | None = None) -> Axes:
     for number, (name, lines) in enumerate(frame.groupby(by) if by else [(None, frame)]):
         groups = [(place, group[y].to_numpy(float)) for place, group in lines.groupby(x)]
         label = "" if by is None else f"{by} {name}"
-        color = COLORS.get(name, SERIES[number % len(SERIES)])
+        color = COLORS.get(str(name), SERIES[number % len(SERIES)])
         places = [place for place, _ in groups]
         ax.plot(places, [values.mean() for _, values in groups], "o-", color=color, label=label, markersize=4, linewidth=1.6)
         ends = np.array([_spread(values) for _, values in groups]).T
@@ -280,9 +280,15 @@ def by_hops(curves: Mapping[str, Tensor], ax: Axes) -> Axes:
         hops = np.arange(1, values.shape[-1])
         band(hops, values.T[1:], ax, color=COLORS.get(model, INK), label=model, marker="o", style=STYLES.get(model, "-"))
     ax.set_xlabel("hops", fontsize=9)
-    if ax.get_subplotspec().is_first_col() or len(ax.get_shared_y_axes().get_siblings(ax)) == 1:
+    if _in_first_column(ax) or len(ax.get_shared_y_axes().get_siblings(ax)) == 1:
         ax.set_ylabel("cosine", fontsize=9)
     return ax
+
+
+def _in_first_column(ax: Axes) -> bool:
+    """Return whether no panel of the figure stands to the left of this one."""
+    place = ax.get_subplotspec()
+    return place is None or place.is_first_col()
 
 
 def cumulative(curves: Mapping[str, Tensor], ax: Axes, *, dims: int | None = None) -> Axes:
@@ -301,7 +307,7 @@ def cumulative(curves: Mapping[str, Tensor], ax: Axes, *, dims: int | None = Non
     if dims is not None:
         ax.axvline(dims, color="#bbbbbb", linewidth=0.8)
     ax.set_xlabel("non-trivial dimensions", fontsize=9)
-    if ax.get_subplotspec().is_first_col():
+    if _in_first_column(ax):
         ax.set_ylabel("share of energy", fontsize=9)
     return ax
 

@@ -67,7 +67,9 @@ class EdgeTask:
         (8, 1)
     """
 
-    n_paths, n_targets, context = 0, 1, 2
+    n_paths = 0
+    n_targets = 1
+    context = 2
 
     def __init__(
         self, graph: Graph, *, directions: str = "both", self_edges: bool = False, held_out: float = 0.0, seed: int = 0

@@ -5,6 +5,7 @@ import math
 from collections.abc import Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from typing import Any
 
 import torch
 import torch.nn.functional as F
@@ -88,7 +89,7 @@ def train_ensemble(
     seeds: Sequence[int] = range(16),
     snapshots: Sequence[int] = (0,),
     precision: str = "float32",
-    device: str = "cpu",
+    device: str | torch.device = "cpu",
     memory: float = 1.0,
     workers: int = 1,
     progress: bool = False,
@@ -159,7 +160,9 @@ def train_ensemble(
     device = _checks.device_of(device)
     _checks.boolean("self_edges", self_edges)
     members = _members(lr, weight_decay, init_std, dropout, seeds)
-    settings = dict(n_tokens=Vocabulary(graph.n_nodes).n_tokens, core=core, width=width, layers=layers, heads=heads)
+    settings: dict[str, Any] = dict(
+        n_tokens=Vocabulary(graph.n_nodes).n_tokens, core=core, width=width, layers=layers, heads=heads
+    )
     settings |= dict(context=2, position_std=1.0, tied=tied, frozen=frozen, core_std=core_std)
     template = SequenceModel(**settings)
     if not any(p.requires_grad for p in template.parameters()):
@@ -169,22 +172,22 @@ def train_ensemble(
         tokens = torch.cat([torch.full_like(tokens, Vocabulary(graph.n_nodes).EDGE), tokens], dim=1)
     targets = graph.targets(directions=directions, self_edges=self_edges)
     chunks = _chunks(members, template, tokens, len(kept), 8 if precision == "float64" else 4, memory, workers)
-    facts = dict(self_edges=self_edges, directions=directions)
+    facts: dict[str, Any] = dict(self_edges=self_edges, directions=directions)
     training = dict(schedule=schedule, precision=precision, **facts)
     from tqdm.auto import tqdm  # slow to import, and a notebook's where there is one
 
     with tqdm(total=steps * len(chunks), disable=not progress, unit="step") as bar, ThreadPoolExecutor(workers) as pool:
 
         def trained(chunk):
-            parts = _train_chunk(settings, chunk, tokens, targets, steps, SCHEDULES[schedule], kept, precision, device, bar)
-            scores = parts[2]
+            found = _train_chunk(settings, chunk, tokens, targets, steps, SCHEDULES[schedule], kept, precision, device, bar)
+            embeddings, loss, scores, final = found
             recall = edge_recall(scores.nan_to_num(), graph, **facts)
             recall = recall.masked_fill(~scores.isfinite().all(-1).all(-1), torch.nan)  # diverged: recalls nothing
-            return parts[0], parts[1], recall, scores[-1:].clone(), parts[3]
+            return (embeddings, loss, recall, scores[-1:].clone()), final
 
         parts = list((pool.map if workers > 1 else map)(trained, chunks))  # in this thread, Ctrl-C stops at once
-    embeddings, loss, recall, scores = (torch.cat([part[k] for part in parts], dim=1) for k in range(4))
-    parameters = {name: torch.cat([part[4][name] for part in parts]) for name in parts[0][4]}
+    embeddings, loss, recall, scores = (torch.cat([tables[k] for tables, _ in parts], dim=1) for k in range(4))
+    parameters = {name: torch.cat([final[name] for _, final in parts]) for name in parts[0][1]}
     knobs = {name: torch.tensor([member[name] for member in members], dtype=torch.float64) for name in KNOBS}
     knobs["seed"] = torch.tensor([member["seed"] for member in members])
     return Ensemble(torch.tensor(kept), embeddings, loss, recall, knobs, scores[-1], parameters, settings, training)
@@ -192,7 +195,7 @@ def train_ensemble(
 
 def _members(lr, weight_decay, init_std, dropout, seeds) -> list[dict]:
     """Return one dict a member: the grid of the knobs, seeds fastest."""
-    rules = {
+    rules: dict[str, dict[str, Any]] = {
         "lr": {"above": 0},
         "weight_decay": {"least": 0},
         "init_std": {"above": 0},
@@ -201,7 +204,7 @@ def _members(lr, weight_decay, init_std, dropout, seeds) -> list[dict]:
     axes = []
     for name, value in zip(KNOBS, (lr, weight_decay, init_std, dropout), strict=True):
         value = value.tolist() if hasattr(value, "tolist") else value
-        listed = list(value) if isinstance(value, Iterable) and not isinstance(value, str) else [value]
+        listed: list[Any] = list(value) if isinstance(value, Iterable) and not isinstance(value, str) else [value]
         if not listed:
             raise ValueError(f"{name} must hold at least one value, got none.")
         axes.append([_checks.real(name, v.item() if hasattr(v, "item") else v, **rules[name]) for v in listed])
@@ -233,7 +236,9 @@ def _chunks(members, template, tokens, n_kept: int, width_of_float: int, memory:
     return [members[a : a + size] for a in range(0, len(members), size)]
 
 
-def _train_chunk(settings, members, tokens, targets, steps, schedule, kept, precision, device, bar):
+def _train_chunk(
+    settings, members, tokens, targets, steps, schedule, kept, precision, device, bar
+) -> tuple[Tensor, Tensor, Tensor, dict[str, Tensor]]:
     """Train these members together; return snapshots of embeddings, loss and scores, and the final parameters."""
     dtype = torch.float64 if precision == "float64" else torch.float32
     models = [SequenceModel(**settings, init_std=member["init_std"], seed=member["seed"]) for member in members]
@@ -272,7 +277,8 @@ def _train_chunk(settings, members, tokens, targets, steps, schedule, kept, prec
             table = parameters["embedding"].detach()[:, :n].clone()
             snapshots.append((table.cpu(), _loss(now, targets).cpu(), now.cpu()))
     final = {name: p.detach().cpu().contiguous() for name, p in parameters.items()}
-    return (*(torch.stack(part) for part in zip(*snapshots, strict=True)), final)
+    embeddings, loss, logits = (torch.stack(part) for part in zip(*snapshots, strict=True))
+    return embeddings, loss, logits, final
 
 
 def _loss(scores: Tensor, targets: Tensor) -> Tensor:

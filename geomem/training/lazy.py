@@ -20,6 +20,9 @@ class _Lazy:
         decays: The decoupled decay of every step, ``(steps,)``.
     """
 
+    kept: tuple[str, ...]
+    """Names of the tensors that steps change."""
+
     def __init__(self, table: Tensor, rates: Tensor, decays: Tensor):
         self.table, self.rates = table.detach().clone(), rates
         self.last = torch.zeros(len(table), dtype=torch.int64, device=table.device)  # steps done when a row was last read
@@ -32,6 +35,10 @@ class _Lazy:
     def whole(self, step: int) -> Tensor:
         """Return the table as it is after ``step`` steps; nothing is changed."""
         return self.read(torch.arange(len(self.table), device=self.table.device), step)
+
+    def _now(self, rows: Tensor, step: int) -> tuple[Tensor, ...]:
+        """Return rows, and what else the optimiser keeps of them, brought up to date."""
+        raise NotImplementedError
 
     def tensors(self) -> dict[str, Tensor]:
         """Return all that steps change."""
