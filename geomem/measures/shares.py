@@ -102,6 +102,10 @@ class CoreSurvival(NamedTuple):
     diagonal: Tensor
     spread: Tensor
 
+    def __repr__(self) -> str:
+        means = ", ".join(f"{name}={float(value.mean()):.3f}" for name, value in self._asdict().items())
+        return f"CoreSurvival(means over {self.full.numel()} tables: {means})"
+
 
 def core_survival(E, weight, bias, graph: Graph, *, tolerance: float = 0.01, turns: int = 32, seed: int = 0) -> CoreSurvival:
     """Return how much edge recall survives when a linear core keeps only what does not mix the embedding's directions.

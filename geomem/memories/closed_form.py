@@ -36,6 +36,12 @@ class Memory:
     core: Tensor | None
     name: str
 
+    def __repr__(self) -> str:
+        n_nodes, width = self.embedding.shape
+        return (
+            f"Memory({self.name!r}, n_nodes={n_nodes}, width={width}, core={'identity' if self.core is None else 'matrix'})"
+        )
+
     def scores(self) -> Tensor:
         """Return the score of v given u at ``[u, v]``, float64 ``(n, n)``."""
         read = self.embedding if self.core is None else self.embedding @ self.core

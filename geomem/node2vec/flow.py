@@ -34,6 +34,13 @@ class Flow:
     unembeddings: Tensor | None = None
     cores: Tensor | None = None
 
+    def __repr__(self) -> str:
+        n_steps, n_seeds, n_nodes, width = self.embeddings.shape
+        return (
+            f"Flow({n_steps} snapshots to step {int(self.steps[-1])}, {n_seeds} seeds, n_nodes={n_nodes}, width={width}, "
+            f"loss={float(self.loss[-1].mean()):.5f})"
+        )
+
     def scores(self) -> Tensor:
         """Return the final logits, ``V V^T`` or in general ``V M U^T``, ``(S, n, n)``."""
         U, M = (None if table is None else table[-1] for table in (self.unembeddings, self.cores))

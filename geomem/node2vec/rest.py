@@ -45,6 +45,11 @@ class FlowSpectrum(NamedTuple):
     norms: Tensor
     eigenvalues: Tensor
 
+    def __repr__(self) -> str:
+        return (
+            f"FlowSpectrum(norms of shape {tuple(self.norms.shape)}, eigenvalues of shape {tuple(self.eigenvalues.shape)})"
+        )
+
 
 def flow_spectrum(V, graph: Graph, *, self_edges: bool = False) -> FlowSpectrum:
     """Return what C(V) does to every eigenspace of the graph, and its own eigenvalues.
@@ -102,6 +107,9 @@ class CycleFixedPoint(NamedTuple):
     a: float
     gram: Tensor
     eigenvalues: Tensor
+
+    def __repr__(self) -> str:
+        return f"CycleFixedPoint(n_nodes={len(self.gram)}, a={self.a:.5f}, {len(self.eigenvalues)} eigenvalues)"
 
 
 def cycle_fixed_point(n: int) -> CycleFixedPoint:

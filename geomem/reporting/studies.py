@@ -31,6 +31,9 @@ class Study:
     runs: dict[str, list[dict]]
     about: dict
 
+    def __repr__(self) -> str:
+        return f"Study({self.name!r}, {len(self.runs)} conditions, {len(self.seeds)} seeds, {self.hours:.2g} hours)"
+
     def final(self, *keys, condition: str = "") -> Tensor:
         """Return a result at the end of every run, ``(n, ...)``: ``final("token_accuracy")``."""
         return torch.tensor([_inside(run, keys) for run in self.runs[condition]], dtype=torch.float64)

@@ -56,6 +56,13 @@ class Ensemble:
     settings: dict
     training: dict
 
+    def __repr__(self) -> str:
+        n_steps, members, n_nodes, width = self.embeddings.shape
+        return (
+            f"Ensemble({self.settings['core']!r}, {n_steps} snapshots to step {int(self.steps[-1])}, {members} members, "
+            f"n_nodes={n_nodes}, width={width}, edge_recall={float(self.edge_recall[-1].mean()):.3f})"
+        )
+
     def scores(self) -> Tensor:
         """Return the final logits over node tokens, v given u at ``[u, v]``, ``(B, n, n)``."""
         return self.final_scores

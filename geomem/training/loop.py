@@ -140,6 +140,11 @@ class Result:
     history: list[dict]
     settings: dict
 
+    def __repr__(self) -> str:
+        model, last = self.settings["model"], self.history[-1]
+        size = f"core={model['core']!r}, width={model['width']}, layers={model['layers']}"
+        return f"Result({self.task!r}, {size}, {len(self.history)} evaluations to step {last['step']})"
+
     @property
     def token_accuracy(self) -> Tensor:
         """Held-out accuracy of each target token at the end, float64 ``(n_targets,)``, the true tokens before it given."""

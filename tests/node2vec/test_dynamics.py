@@ -25,10 +25,10 @@ def node_losses(logits, g, self_edges):
     return F.cross_entropy(logits, A / A.sum(1, keepdim=True), reduction="none")
 
 
-def plain_flow(g, dim, lr, steps, seed, self_edges=False):
+def plain_flow(g, width, lr, steps, seed, self_edges=False):
     """Gradient descent with autograd on the identity core of SequenceModel, on the loss summed over nodes."""
-    start = torch.randn(g.n_nodes, dim, generator=torch.Generator().manual_seed(seed), dtype=torch.float64)
-    model = gm.SequenceModel(g.n_nodes, core="identity", width=dim).double()
+    start = torch.randn(g.n_nodes, width, generator=torch.Generator().manual_seed(seed), dtype=torch.float64)
+    model = gm.SequenceModel(g.n_nodes, core="identity", width=width).double()
     with torch.no_grad():
         model.embedding.copy_(start)
     optimizer = torch.optim.SGD([model.embedding], lr=lr)
@@ -47,19 +47,19 @@ def plain_flow(g, dim, lr, steps, seed, self_edges=False):
 @tiny
 @loops
 @widths
-def test_every_step_is_the_gradient_step_of_the_identity_core(g, self_edges, dim):
-    losses, tables = plain_flow(g, dim, 0.01, 3, seed=4, self_edges=self_edges)
-    flow = gm.gradient_flow(g, width=dim, steps=3, seeds=[4], self_edges=self_edges, snapshots=range(4))
-    assert flow.steps.tolist() == [0, 1, 2, 3] and flow.embeddings.shape == (4, 1, g.n_nodes, dim)
+def test_every_step_is_the_gradient_step_of_the_identity_core(g, self_edges, width):
+    losses, tables = plain_flow(g, width, 0.01, 3, seed=4, self_edges=self_edges)
+    flow = gm.gradient_flow(g, width=width, steps=3, seeds=[4], self_edges=self_edges, snapshots=range(4))
+    assert flow.steps.tolist() == [0, 1, 2, 3] and flow.embeddings.shape == (4, 1, g.n_nodes, width)
     torch.testing.assert_close(flow.embeddings[:, 0], tables, rtol=0, atol=EXACT)
     torch.testing.assert_close(flow.loss[:, 0], losses, rtol=0, atol=EXACT)
 
 
 @pytest.mark.parametrize("width", [5, 40])
-def test_fifty_steps_follow_a_plain_autograd_loop(dim):
+def test_fifty_steps_follow_a_plain_autograd_loop(width):
     g = gm.irregular()
-    losses, tables = plain_flow(g, dim, 0.02, 50, seed=1)
-    flow = gm.gradient_flow(g, width=dim, lr=0.02, steps=50, seeds=[0, 1], snapshots=range(0, 51, 10))
+    losses, tables = plain_flow(g, width, 0.02, 50, seed=1)
+    flow = gm.gradient_flow(g, width=width, lr=0.02, steps=50, seeds=[0, 1], snapshots=range(0, 51, 10))
     torch.testing.assert_close(flow.embeddings[:, 1], tables[::10], rtol=0, atol=TRAJECTORY)
     torch.testing.assert_close(flow.loss[:, 1], losses[::10], rtol=0, atol=TRAJECTORY)
 
@@ -80,8 +80,8 @@ def logits_of(tables, tied, core):
 @loops
 @forms
 @pytest.mark.parametrize("width", [6, 15, 29, 30, 31, 50])  # untied tables are turned from 2 n on, and n is 15 on the cycle
-def test_every_form_takes_the_gradient_step_of_autograd(g, self_edges, tied, core, dim):
-    asked = dict(width=dim, lr=0.02, self_edges=self_edges, tied=tied, core=core, core_std=0.3)
+def test_every_form_takes_the_gradient_step_of_autograd(g, self_edges, tied, core, width):
+    asked = dict(width=width, lr=0.02, self_edges=self_edges, tied=tied, core=core, core_std=0.3)
     flow = gm.gradient_flow(g, steps=2, seeds=[3], snapshots=range(3), **asked)
     assert len(tables_of(flow)) == 1 + (not tied) + (core == "linear")
     for step in range(3):
@@ -117,11 +117,11 @@ def test_every_form_goes_down_the_slope_of_finite_differences(tied, core, self_e
 
 @forms
 @pytest.mark.parametrize("width", [5, 40])
-def test_the_tables_of_a_seed_are_its_own_and_start_with_their_spread(tied, core, dim):
-    g, asked = gm.cycle(15), dict(width=dim, steps=20, init_std=0.5, snapshots=(0,), tied=tied, core=core, core_std=0.1)
+def test_the_tables_of_a_seed_are_its_own_and_start_with_their_spread(tied, core, width):
+    g, asked = gm.cycle(15), dict(width=width, steps=20, init_std=0.5, snapshots=(0,), tied=tied, core=core, core_std=0.1)
     together = gm.gradient_flow(g, seeds=range(5), **asked)
     alone = gm.gradient_flow(g, seeds=[3, 1], **asked)
-    plain = gm.gradient_flow(g, seeds=range(5), width=dim, steps=0, init_std=0.5, snapshots=())
+    plain = gm.gradient_flow(g, seeds=range(5), width=width, steps=0, init_std=0.5, snapshots=())
     torch.testing.assert_close(together.embeddings[0], plain.embeddings[0], rtol=0, atol=EXACT)  # V is drawn first
     for name, std, there in (("embeddings", 0.5, True), ("unembeddings", 0.5, not tied), ("cores", 0.1, core == "linear")):
         many, few = getattr(together, name), getattr(alone, name)
@@ -177,8 +177,8 @@ def test_turning_the_start_turns_the_flow_and_the_numbering_does_not_matter(g):
 
 
 @pytest.mark.parametrize("width", [5, 40])
-def test_a_seeds_run_does_not_depend_on_its_company(dim):
-    g, asked = gm.grid(4, 4), dict(width=dim, steps=30, snapshots=(10,))
+def test_a_seeds_run_does_not_depend_on_its_company(width):
+    g, asked = gm.grid(4, 4), dict(width=width, steps=30, snapshots=(10,))
     together = gm.gradient_flow(g, seeds=range(6), **asked)
     some = gm.gradient_flow(g, seeds=(s for s in (4, 1)), **asked)
     assert some.seeds == (4, 1) and together.seeds == tuple(range(6))
