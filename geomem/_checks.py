@@ -1,4 +1,4 @@
-"""One sentence for every wrong argument: its name, the rule, the value met and the way out."""
+"""Checks of arguments: each error names the argument, the rule, the value met, and what to do instead."""
 
 import difflib
 import math
@@ -15,7 +15,7 @@ DENSE_LIMIT = 5_000
 
 
 def integer(name: str, value, *, least: int, hint: str = "") -> int:
-    """Return ``value`` as an int, or say why it is none that is at least ``least``."""
+    """Return ``value`` as an int, or raise an error if it is not an integer of at least ``least``."""
     if isinstance(value, bool) or not isinstance(value, numbers.Integral):
         raise TypeError(f"{name} must be an integer, got {value!r} of type {type(value).__name__}.{_way_out(hint)}")
     if value < least:

@@ -15,7 +15,7 @@ from ..training.loop import Result, Stage
 
 
 def result_of(run: Result, recipe: list[Stage], whole: bool) -> dict:
-    """Return the one JSON object: how it was made, what was measured last, what it cost, and with what."""
+    """Return the JSON object: settings, last measurements, cost, and versions."""
     history, last, device = run.history, run.history[-1], run.settings["device"]
     name = _checks.device_name(device)
     result = {"settings": run.settings, "seconds": last["seconds"], **last.get("test", {})}
@@ -37,7 +37,7 @@ def _peak_memory(device: str) -> int | None:
         return torch.cuda.max_memory_allocated()
     if sys.platform != "linux":
         return None
-    import resource  # not everywhere
+    import resource  # only on Unix
 
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
 

@@ -20,7 +20,7 @@ def geometric_share(E, scores, graph: Graph) -> tuple[Tensor, Tensor]:
     geometric share is the edge recall of F, the associative share that of L - F, each corrected for chance and clipped
     to [0, 1]. They need not sum to 1, and random embeddings of width 32 give a geometric share of about .1.
 
-    It says *where* the facts are, not of what kind: the incidence embedding scores (1, 0) and is no map.
+    It says *where* the facts are, not of what kind: the incidence embedding scores (1, 0) and is not a map.
 
     Args:
         E: Embeddings, ``(..., n, m)``.
@@ -152,7 +152,7 @@ def core_survival(E, weight, bias, graph: Graph, *, tolerance: float = 0.01, tur
     members = zip(E.reshape(-1, n, m), weight.reshape(-1, m, m), bias.reshape(-1, m), strict=True)
     recalls = []
     for e, w, b in members:
-        generator = torch.Generator().manual_seed(seed)  # a member's turns do not depend on its company
+        generator = torch.Generator().manual_seed(seed)  # a member's turns do not depend on the other members
         spaces = _equal_spaces(e, tolerance)
         kept = sum(space @ (space.T @ w @ space) @ space.T for space in spaces)
         frames = torch.cat([_frames(space, turns, generator) for space in spaces], dim=-1)  # (turns, m, min(n, m))

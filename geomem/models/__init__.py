@@ -1,4 +1,4 @@
-"""Embed, core, unembed: one model, and one file a core. A new core is a file here and a line in ``CORES``."""
+"""Embed, core, unembed: one model, and one file per core. A new core is a file here and a line in ``CORES``."""
 
 from .core import Core
 from .sequence import CORES, SequenceModel

@@ -94,9 +94,8 @@ def gradient_flow(
     """Train one-layer Node2Vec, by default tied, by full-batch gradient descent, all seeds at once.
 
     The loss of node u is the cross-entropy between row u of ``W = D^-1 A`` and row u of ``P``, the softmax of the logits
-    over all nodes, u included. ``lr`` belongs to the loss *summed* over nodes; the loss reported is the *mean*,
-    without the penalty. A step
-    adds lr times
+    over all nodes, u included. ``lr`` applies to the loss *summed* over nodes; the loss reported is the *mean*,
+    without the penalty. A step adds lr times
 
     - tied, logits ``V V^T``: to V ``C V``, with C of ``flow_matrix``;
     - untied, logits ``V U^T``: to V ``(W - P) U``, to U ``(W - P)^T V``;
@@ -116,12 +115,12 @@ def gradient_flow(
             also subtracts ``lr decay V`` (untied: from both tables). A core's matrix is not decayed.
         seeds: One flow per seed; its start depends on its seed only.
         self_edges: Train ``u -> u`` too.
-        tied: Unembed with V itself; else with a table U of its own, drawn like V.
+        tied: Unembed with V itself; else with a separate table U, drawn like V.
         core: "identity", or "linear": a trained matrix M in the middle, the linear core without its bias.
         core_std: Standard deviation of the start values of M, > 0.
         snapshots: Steps at which to keep loss and V; by default 0, 100 and 1,000, as far as ``steps`` reaches. The last
             step is always kept.
-        device: "cpu" or "cuda".
+        device: "cpu", "cuda", "auto", or a ``torch.device``.
         precision: "float64" or "float32".
 
     Returns:

@@ -30,11 +30,11 @@ COLORS = {
     "incidence": "#d55e00",
     "null": "#b0b0b0",
 }
-"""One colour a model all through the book (Okabe and Ito's set, told apart by colour-blind readers)."""
+"""One colour per model throughout the book (Okabe and Ito's set, told apart by colour-blind readers)."""
 STYLES = {"associative": "--", "look-up": "--", "incidence": ":"}
-"""Dashed where a memory's curve often lies on another's."""
+"""Dashed or dotted, for curves that often lie on top of another."""
 SERIES = ("#0072b2", "#e69f00", "#009e73", "#cc79a7", "#d55e00", "#56b4e9")
-"""Colours of lines that are no model, in order."""
+"""Colours of lines that do not stand for a model, in order."""
 INK = "#333333"
 WIDTH = 9.0
 """Width of a full figure in inches: 900 pixels at the book's 100 dpi."""
@@ -94,7 +94,7 @@ def layout(graph: Graph) -> np.ndarray:
 
 
 def node_colors(graph: Graph) -> np.ndarray:
-    """Return one colour a node, RGBA ``(n, 4)``: the same rule for all graphs, the angle at which ``layout`` puts it."""
+    """Return one colour per node, RGBA ``(n, 4)``: the same rule for all graphs, the angle at which ``layout`` puts it."""
     places, colors = layout(graph), np.zeros((graph.n_nodes, 4))
     components = graph.components().numpy()
     for component in np.unique(components):
@@ -119,7 +119,7 @@ def draw_graph(
         labels: Whether to write the labels; by default up to 20 nodes with short names.
         places: ``(n, 2)``; by default ``layout(graph)``.
         size: Marker area in points squared.
-        colors: One a node, anything matplotlib knows; by default ``node_colors``.
+        colors: One per node, in any form that matplotlib knows; by default ``node_colors``.
     """
     places = layout(graph) if places is None else np.asarray(places)
     size = size or float(np.clip(1500 / graph.n_nodes, 14, 110))
@@ -157,7 +157,7 @@ def plane(E: Tensor, graph: Graph) -> np.ndarray:
 def embedding(E: Tensor, graph: Graph, ax: Axes, *, labels: bool | None = False, size: float | None = None) -> Axes:
     """Draw an embedding on its two leading principal components, turned to resemble the graph's layout.
 
-    The turn is a rotation or reflection, so shapes are the embedding's own.
+    Only rotated or reflected, so that shapes are those of the embedding.
 
     Args:
         E: One embedding, ``(n, m)``.
@@ -187,8 +187,8 @@ def heat_map(
         center: The value in the middle of a two-sided colour scale; None for one-sided.
         low: Least value of a one-sided scale; by default the least entry off the diagonal.
         high: Largest value of the scale; by default the largest entry off the diagonal.
-        bar: Whether to draw the colour bar; one a row is enough where rows share a scale.
-        diagonal: Draw it all the same: rows and columns are different nodes.
+        bar: Whether to draw the colour bar; one per row is enough where panels share a scale.
+        diagonal: Draw the diagonal too, where rows and columns are different things.
     """
     values = torch.as_tensor(matrix).double().numpy().copy()
     if not diagonal:
@@ -217,7 +217,7 @@ def band(x, values: Tensor, ax: Axes, *, color: str = INK, label: str = "", mark
 
     Args:
         x: ``(T,)``.
-        values: ``(T, S)``, one column a seed.
+        values: ``(T, S)``, one column per seed.
         ax: Where to draw.
         color: Of the line and, lighter, the band.
         label: For the legend.
@@ -269,7 +269,7 @@ def sweep(frame, x: str, y: str, ax: Axes, *, by: str | None = None) -> Axes:
 
 
 def by_hops(curves: Mapping[str, Tensor], ax: Axes) -> Axes:
-    """Draw mean cosine against hop distance, one band a model.
+    """Draw mean cosine against hop distance, one band per model.
 
     Args:
         curves: Model name to ``(S, max_hops + 1)``, as ``cosine_by_hops`` gives; 0 hops (self) is left out.
@@ -292,7 +292,7 @@ def _in_first_column(ax: Axes) -> bool:
 
 
 def cumulative(curves: Mapping[str, Tensor], ax: Axes, *, dims: int | None = None) -> Axes:
-    """Draw cumulative energy over non-trivial dimensions with its chance line, one band a model.
+    """Draw cumulative energy over non-trivial dimensions with its chance line, one band per model.
 
     Args:
         curves: Model name to ``(S, K)``, as ``Spectrum.cumulative_energy`` gives.
@@ -319,7 +319,7 @@ def by_eigenspace(E: Tensor, spectrum: Spectrum, ax: Axes, *, color: str = INK) 
     ten seeds all of them), and the dotted line is chance.
 
     Args:
-        E: Embeddings, one a seed, ``(S, n, m)``.
+        E: Embeddings, one per seed, ``(S, n, m)``.
         spectrum: Of the graph they are measured against.
         ax: Where to draw.
         color: Of the bars.
@@ -351,7 +351,7 @@ def table(rows: Sequence[Sequence], header: Sequence[str]) -> str:
     """Return a Markdown table: text to the left, numbers to the right.
 
     Args:
-        rows: Cells; floats are shown with three significant digits, tensors of one value a seed as mean ± sd.
+        rows: Cells; floats are shown with three significant digits, tensors of one value per seed as mean ± sd.
         header: Column names.
 
     Example:

@@ -13,12 +13,12 @@ from .. import _checks
 
 @dataclass(frozen=True, eq=False)
 class Study:
-    """Hold the runs of a study, by condition: what does not fit into a chapter, and the command that made it.
+    """Hold the runs of a study, by condition: results that take too long for a chapter, with the command that made them.
 
     Args:
         name: Its name in ``book/studies.toml``.
         purpose: What it is for.
-        seeds: One run a seed and condition.
+        seeds: One run per seed and condition.
         hours: What all runs took on one core, together.
         runs: Results by condition; a study without conditions has one, "".
         about: Commit, versions, device and settings.
@@ -92,7 +92,7 @@ def steps_to(steps: Tensor, values: Tensor, level: float) -> Tensor:
     Args:
         steps: ``(T,)``.
         values: ``(n, T)``.
-        level: What is to be reached.
+        level: The value to reach.
 
     Source:
         Ours.

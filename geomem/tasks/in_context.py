@@ -30,7 +30,7 @@ def in_context_examples(
 ) -> tuple[Tensor, Tensor]:
     """Draw fresh path-stars, each with its edges in the prompt: ``u v u v ... [PATH] start goal``, then the path.
 
-    Nothing can be memorised: node names, order of the edges and goal are drawn anew for every example.
+    Nothing can be memorised, because node names, the order of edges, and the goal are drawn anew for every example.
 
     Args:
         degree: Arms of each graph.
@@ -45,7 +45,7 @@ def in_context_examples(
         ``length`` positions answer.
 
     Raises:
-        TypeError: If a size is no integer.
+        TypeError: If a size is not an integer.
         ValueError: If a size is out of range, or names are fewer than nodes.
 
     Source:
@@ -98,7 +98,7 @@ class InContextTask:
     """
 
     n_paths = None
-    """There is no end of them: each is drawn afresh."""
+    """Unlimited: each is drawn afresh."""
 
     def __init__(
         self,
@@ -184,4 +184,4 @@ class InContextTask:
             """Nothing to keep: the generator alone decides what comes next."""
 
         def resume(self, state: Tensor | None) -> None:
-            """Nothing to take up."""
+            """Nothing to resume."""

@@ -15,7 +15,7 @@ NAME = "run.safetensors"
 
 
 def folder_of(folder: str | Path) -> Path:
-    """Make the folder if it is missing, and refuse it when nothing can be written there."""
+    """Make the folder if it is missing; raise a ValueError if it cannot be written to."""
     if not os.fspath(folder):
         raise ValueError("folder must have a name, got ''. Write '.' for the one you are in.")
     folder = Path(folder)
@@ -32,7 +32,7 @@ def folder_of(folder: str | Path) -> Path:
 
 @contextlib.contextmanager
 def _whole(path: Path):
-    """Give the name of a file beside ``path`` to write; then put it in its place, so that a kill leaves old or new."""
+    """Yield a temporary path, then atomically replace ``path`` by what was written there."""
     part = path.with_name(f".{path.name}.{os.getpid()}.part")
     try:
         yield part
@@ -73,7 +73,7 @@ def read(folder: str | Path) -> tuple[dict[str, Tensor], dict]:
     try:
         with safe_open(path, framework="pt") as file:
             header = file.metadata() or {}
-            tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 (it is no dict)
+            tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 (the file is not a dict)
         text = header["info"]
         whole = header["digest"] == _digest(tensors, text)
     except (SafetensorError, KeyError, OSError, ValueError, RuntimeError):

@@ -46,16 +46,16 @@ class Stage:
     Args:
         steps: Optimiser steps, at least 1.
         lr: Learning rate at the start of the stage, > 0.
-        edges: Facts a step, at least 0; with ``arms`` it is not read, and kept as 0.
-        paths: Path examples a step, at least 0; with ``arms`` at most so many.
-        path_weight: What the paths' loss counts beside that of the edges, > 0.
+        edges: Facts per step, at least 0; with ``arms`` it is ignored and set to 0.
+        paths: Path examples per step, at least 0; with ``arms`` the largest number of them.
+        path_weight: Weight of the paths' loss, where that of the edges is 1; > 0.
         schedule: "cosine" decays the rate to a tenth within the stage; "constant".
         warmup: Steps over which the rate rises from 0, at least 0.
         decay: Decoupled decay of the table of embeddings alone (with a table of unembeddings, of both): a step first
             multiplies it by ``1 - rate * decay``. None gives the table the same ``weight_decay`` as all else.
         weight_decay: Decoupled decay of all other trained parameters, at least 0.
         node2vec: Weight of the Node2Vec term, at least 0; it needs a tied model, and ``edges`` or ``arms``.
-        arms: Arms of a path-star a step; 0 draws facts and paths, with all tokens as candidates.
+        arms: Arms of a path-star drawn per step; 0 draws facts and paths, with all tokens as candidates.
         table: The optimiser of the table with ``arms``: "adam" is AdamW, "rms" takes plain gradient steps, divided by one
             running root mean square for the whole table; its rate is what an entry of a drawn row moves.
 
@@ -120,7 +120,7 @@ class Result:
     Args:
         model: The model, on the CPU.
         task: What it was trained on.
-        history: One dict an evaluation: ``step``, ``seconds`` of training so far, ``edge_recall`` on a sample of nodes,
+        history: One dict per evaluation: ``step``, ``seconds`` of training so far, ``edge_recall`` on a sample of nodes,
             and for each of train, validation and test the ``token_accuracy`` of every target, and ``answer_accuracy``.
         settings: Everything that decides the result.
 
@@ -204,7 +204,7 @@ def train(
     """Train a model on a task by a recipe, and measure it at the listed steps.
 
     All examples lie on the device. Batches come from one generator, logits are formed where a target is and nowhere else,
-    and nothing waits for the device but the evaluations. The held-out paths are read there and choose nothing.
+    and only the evaluations wait for the device. Held-out paths are read there and never choose anything.
 
     Args:
         model: The model; it is trained in place.
@@ -212,11 +212,11 @@ def train(
         recipe: Stages, one after the other; the optimiser's moments pass from one to the next.
         seed: Draws the batches.
         snapshots: Steps after which to evaluate; by default twenty, evenly spaced. The last step is always one.
-        device: "cpu", "cuda" or "auto".
+        device: "cpu", "cuda", "auto", or a ``torch.device``.
         precision: "float32", "bf16" (autocast; parameters and sums stay float32), or "auto": bf16 on CUDA only.
         compile: True compiles the core, on CUDA replayed as graphs, and the softmax, which takes minutes; "graphs" only
             replays the core's kernels as CUDA graphs, which starts in seconds.
-        checkpoint: A folder. What is found there is continued, to the same result as if nothing had happened.
+        checkpoint: A folder. A run found there is continued, and ends at the same result as one that was never stopped.
         checkpoint_seconds: How often to write it, > 0.
         on_step: Called with the steps done and the model, after each step; where stages draw arms, the model's table is
             that of the last evaluation or checkpoint.
@@ -260,7 +260,7 @@ def train(
         hidden = torch.compile(hidden, dynamic=False, **how)
 
     def look(step: int, seconds: float) -> None:
-        """Add what can be seen now to the history."""
+        """Append an evaluation of the current model to the history."""
         state.sync()
         row = evaluate(model, task) | ({} if measure is None else measure(model))
         state.history.append(row | {"step": step, "seconds": round(seconds, 3)})
@@ -410,14 +410,14 @@ def _recall(model: SequenceModel, task: GraphTask) -> float:
 
 
 def _now(device) -> float:
-    """Return the time at which the device has done what it was asked."""
+    """Return the time once the device has finished its work."""
     if device.type == "cuda":
         torch.cuda.synchronize(device)
     return time.perf_counter()
 
 
 class _State:
-    """Everything that training changes, so that it can be put down and taken up again."""
+    """Everything that training changes, so that it can be saved and resumed."""
 
     def __init__(self, model, task, generator, settings, recipe):
         self.model, self.task, self.generator, self.settings = model, task, generator, settings
@@ -435,19 +435,19 @@ class _State:
         self.step, self.seconds, self.history = 0, 0.0, []
 
     def sync(self) -> None:
-        """Let the model hold what was trained."""
+        """Copy what was trained into the model."""
         if self.arms is not None:
             self.arms.sync()
 
     def update(self) -> None:
-        """Take the step that the gradients ask for."""
+        """Apply the gradients."""
         self.optimizer.step()
         if self.arms is not None:
             self.arms.update()
         self.step += 1
 
     def write(self, folder: Path) -> None:
-        """Put everything down in one file."""
+        """Save everything to one file."""
         self.sync()
         tensors = _kept(self.model, self.task) | ({} if self.arms is None else self.arms.tensors())
         tensors |= {"generator": self.generator.get_state(), "facts": self.facts.state()}
@@ -458,7 +458,7 @@ class _State:
         checkpoints.write(folder, tensors, info)
 
     def resume(self, folder: Path) -> None:
-        """Take it up, if it is the same run."""
+        """Continue from a checkpoint, if it is of the same run."""
         tensors, info = checkpoints.read(folder)
         other = [key for key, value in self.settings.items() if info["settings"].get(key) != value]
         if other or "step" not in info:
