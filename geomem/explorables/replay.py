@@ -164,7 +164,7 @@ def _snapshots(graph: Graph, name: str, run, member) -> tuple[Tensor, Tensor, Te
 
 
 def _even(steps: Tensor, most: int) -> list[int]:
-    """Return which snapshots to keep, evenly in log time: drop the one that leaves the smallest gap until few enough remain."""
+    """Return which snapshots to keep, evenly in log time: drop the one that leaves the smallest gap, in turn."""
     kept, at = np.arange(len(steps)), np.log1p(steps.numpy())
     while len(kept) > most:
         kept = np.delete(kept, 1 + np.argmin(at[kept[2:]] - at[kept[:-2]]))

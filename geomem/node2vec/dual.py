@@ -321,7 +321,7 @@ def _bounds(problem: _Problem, V: np.ndarray, a: np.ndarray) -> np.ndarray:
 
 
 def _with_columns(flow: np.ndarray, sums: np.ndarray) -> np.ndarray:
-    """Move mass within the rows, from columns with too much to columns with too little, until the column sums are as given."""
+    """Move mass within the rows, from columns with too much to columns with too little, until the sums are as given."""
     over = flow.sum(0) - sums
     if not (over < 0).any():  # rounding has left nothing to fill
         return flow
