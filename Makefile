@@ -29,9 +29,10 @@ test: check ## all tests: check, then every chapter cell by cell
 	@env -u MPLBACKEND -u BOOK_PROFILE $(ONE_THREAD) $(PY) -m pytest -W default -q --nbval-lax --nbval-current-env \
 		--nbval-cell-timeout 300 -n 2 --dist loadfile book/*.ipynb
 
-check: $(READY) ## ruff and pytest, without the chapters' cells
+check: $(READY) ## ruff, pyright and pytest, without the chapters' cells
 	@$(PY) -m ruff check .
 	@$(PY) -m ruff format --check .
+	@$(PY) -m pyright --pythonpath $(PY)
 	@$(ONE_THREAD) $(PY) -m pytest -q -n 2
 
 coverage: $(READY) ## the tests again, and the lines of the library that none of them runs
