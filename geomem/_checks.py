@@ -1,17 +1,21 @@
-"""One sentence for every wrong argument: its name, the rule, the value met and the way out."""
+"""Checks of arguments: each error names the argument, the rule, the value met, and what to do instead."""
 
 import difflib
 import math
 import numbers
 from collections.abc import Iterable, Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:  # torch is slow to import, and most checks do not need it
+    import torch
 
 DENSE_LIMIT = 5_000
 """Largest n for which an n x n array is made (5,000 squared in float64 is 200 MB)."""
 
 
 def integer(name: str, value, *, least: int, hint: str = "") -> int:
-    """Return ``value`` as an int, or say why it is none that is at least ``least``."""
+    """Return ``value`` as an int, or raise an error if it is not an integer of at least ``least``."""
     if isinstance(value, bool) or not isinstance(value, numbers.Integral):
         raise TypeError(f"{name} must be an integer, got {value!r} of type {type(value).__name__}.{_way_out(hint)}")
     if value < least:
@@ -31,14 +35,15 @@ def real(
     """Return ``value`` as a float within ``(above, below)`` or ``[least, below)``, never NaN or infinite."""
     if isinstance(value, bool) or not isinstance(value, numbers.Real):
         raise TypeError(f"{name} must be a number, got {value!r} of type {type(value).__name__}.{_way_out(hint)}")
-    low = above is not None and not value > above
-    low = low or (least is not None and not value >= least)
-    if not math.isfinite(value) or low or (below is not None and not value < below):
+    number = float(value)
+    low = above is not None and not number > above
+    low = low or (least is not None and not number >= least)
+    if not math.isfinite(number) or low or (below is not None and not number < below):
         rules = [f"greater than {above:g}"] if above is not None else []
         rules += [f"at least {least:g}"] if least is not None else []
         rules += [f"less than {below:g}"] if below is not None else []
         raise ValueError(f"{name} must be finite and {' and '.join(rules)}, got {value}.{_way_out(hint)}")
-    return float(value)
+    return number
 
 
 def one_of(name: str, value, options: Iterable[str]) -> str:
@@ -104,18 +109,18 @@ def _way_out(hint: str) -> str:
     return f" {hint}" if hint else ""
 
 
-def device_of(device: str):
+def device_of(device: "str | torch.device") -> "torch.device":
     """Return the torch device, "auto" meaning CUDA where there is one; refuse CUDA where there is none."""
     import torch
 
-    device = str(device)
-    one_of("device", device.split(":")[0], ("auto", "cpu", "cuda"))
-    if device.startswith("cuda") and not torch.cuda.is_available():
-        raise ValueError(f"device must be one this machine has, got {device!r}: there is no CUDA here. Use device='cpu'.")
-    return torch.device(("cuda" if torch.cuda.is_available() else "cpu") if device == "auto" else device)
+    name = str(device)
+    one_of("device", name.split(":")[0], ("auto", "cpu", "cuda"))
+    if name.startswith("cuda") and not torch.cuda.is_available():
+        raise ValueError(f"device must be one this machine has, got {name!r}: there is no CUDA here. Use device='cpu'.")
+    return torch.device(("cuda" if torch.cuda.is_available() else "cpu") if name == "auto" else name)
 
 
-def device_name(device) -> str:
+def device_name(device: "str | torch.device") -> str:
     """Return how a result names the device that made it: "cuda: NVIDIA H200", or "cpu"."""
     import torch
 

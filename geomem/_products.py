@@ -29,5 +29,5 @@ def by_power_of_two(table: Tensor, *, dims: tuple[int, ...]) -> tuple[Tensor, Te
         The table, its entries now below 1, and the exponents that ``torch.ldexp`` takes to undo it.
     """
     exponent = torch.frexp(table.abs().amax(dims, keepdim=True)).exponent
-    half = exponent.div(2, rounding_mode="floor")  # 2 to the power of 1,074 is no number, its root is
+    half = exponent.div(2, rounding_mode="floor")  # 2 to the power of 1,074 overflows, its square root does not
     return torch.ldexp(torch.ldexp(table, -half), half - exponent), exponent

@@ -7,14 +7,42 @@ import sys
 from pathlib import Path
 
 import pytest
+import torch
 
 import geomem as gm
+from geomem.measures import core_survival
+from geomem.node2vec import cycle_fixed_point, flow_spectrum
+from geomem.reporting.studies import Study
+from geomem.tasks import GraphTask, Task
 
 PACKAGE = Path(gm.__file__).parent
 ORDER = "graphs models spectral tasks measures memories node2vec training reporting explorables runner cli".split()
 GROUND = {"_checks", "_products"}
 ALSO = {"__version__"}  # a word of the package itself, which no import of a room can close a circle with
 NAMES = sorted(gm.__all__)
+RING = gm.cycle(6)
+RESULTS = {  # what makes a result, and the sizes that it must name
+    "Flow": (
+        lambda: gm.gradient_flow(RING, width=7, steps=3, seeds=range(2)),
+        ("2 seeds", "n_nodes=6", "width=7", "step 3"),
+    ),
+    "Ensemble": (
+        lambda: gm.train_ensemble(RING, width=7, steps=3, seeds=[4]),
+        ("1 members", "n_nodes=6", "width=7", "step 3"),
+    ),
+    "Result": (lambda: trained(gm.EdgeTask(RING)), ("12 facts", "width=7", "layers=1", "step 3")),
+    "Memory": (lambda: gm.associative_memory(RING, width=7), ("n_nodes=6", "width=7", "matrix")),
+    "Study": (
+        lambda: Study("twelve", "none", [0, 1], 2.5, {"a": [], "b": []}, {}),
+        ("2 conditions", "2 seeds", "2.5 hours"),
+    ),
+    "FlowSpectrum": (lambda: flow_spectrum(torch.zeros(3, 6, 1), RING), ("(3, 4)", "(3, 6)")),
+    "CycleFixedPoint": (lambda: cycle_fixed_point(6), ("n_nodes=6", "4 eigenvalues")),
+    "CoreSurvival": (lambda: core_survival(torch.eye(6), torch.eye(6), torch.zeros(6), RING), ("1 tables", "full=")),
+    "Rest": (lambda: gm.most_random_walk(RING), ("n_nodes=6", "dims=2")),
+    "Spectrum": (lambda: gm.Spectrum(RING), ("cycle", "x2")),
+    "Graph": (lambda: RING, ("6",)),
+}
 NEED_A_FILE = ("read_edges", "load_records", "load_result", "load_study", "load_sweep")
 
 
@@ -41,6 +69,53 @@ def test_docstring_gives_arguments_errors_source_and_an_example(name):
 def test_example_is_short(name):
     lines = [line for line in inspect.getdoc(getattr(gm, name)).splitlines() if line.strip().startswith((">>>", "..."))]
     assert len(lines) <= 6
+
+
+def trained(task):
+    model = gm.SequenceModel(task.vocabulary.n_tokens, core="identity", width=7, layers=1)
+    return gm.train(model, task, [gm.Stage(3, 0.01, edges=4)], device="cpu")
+
+
+@pytest.mark.parametrize("name", RESULTS)
+def test_a_result_prints_as_one_line_that_names_its_sizes(name):
+    make, sizes = RESULTS[name]
+    text = repr(make())
+    assert text.startswith(f"{name}(") and "\n" not in text and len(text) < 250
+    assert all(size in text for size in sizes), text
+
+
+@pytest.mark.parametrize("name", gm.models.CORES)
+def test_every_core_meets_the_protocol(name):
+    core = gm.SequenceModel(5, core=name, width=4, layers=1, heads=1).core
+    assert isinstance(core, gm.models.Core) and type(core).sequential is core.sequential
+    assert not isinstance(torch.nn.Linear(4, 4), gm.models.Core)
+
+
+@pytest.mark.parametrize("task", [gm.EdgeTask(RING), gm.PathTask(gm.path_star(4, 3)), gm.InContextTask(2, 3)], ids=repr)
+def test_every_task_meets_the_protocol_and_only_those_of_a_graph_have_its_edges(task):
+    assert isinstance(task, Task) and not isinstance(RING, Task)
+    assert isinstance(task, GraphTask) == hasattr(task, "graph") == hasattr(task, "edges")
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_the_public_surface_is_annotated(name):
+    thing = getattr(gm, name)
+    if inspect.ismodule(thing):
+        functions = [
+            function
+            for _, function in inspect.getmembers(thing, inspect.isfunction)
+            if function.__module__ == thing.__name__
+        ]
+    elif inspect.isclass(thing):
+        functions = [f for key, f in vars(thing).items() if inspect.isfunction(f) and not key.startswith("_")]
+    else:
+        functions = [thing]
+    for function in functions:
+        assert function.__name__.startswith("_") or "return" in function.__annotations__, function.__qualname__
+
+
+def test_the_package_says_that_it_is_typed():
+    assert (PACKAGE / "py.typed").is_file()
 
 
 @pytest.mark.parametrize("path", sorted(PACKAGE.rglob("*/*.py")), ids=lambda path: str(path.relative_to(PACKAGE)))

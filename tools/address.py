@@ -33,7 +33,7 @@ def written(root=book.ROOT):
 
 
 def main(argv=None, root=book.ROOT):
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
     parser.add_argument("--check", action="store_true", help="write nothing; fail where another address stands")
     options = parser.parse_args(argv)
     for path, text in written(root).items():

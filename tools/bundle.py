@@ -40,7 +40,7 @@ def bundle(command, entry, kind, root=book.ROOT):
 
 
 def main(argv=None, root=book.ROOT):
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
     parser.add_argument("--check", action="store_true", help="write nothing; fail when a bundle is stale")
     options = parser.parse_args(argv)
     command = esbuild(root)

@@ -27,7 +27,7 @@ def take_over(chapter, ran):
 
 
 def main(argv=None):
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
     parser.add_argument("chapters", nargs="*", help="a unique beginning of each chapter's name; default: all")
     parser.add_argument("-p", "--parameter", action="append", default=[], metavar="NAME=VALUE")
     parser.add_argument("--profile", choices=runner.PROFILES)
@@ -45,10 +45,11 @@ def main(argv=None):
     out = book.ROOT / options.out
 
     def one(item):
-        passed, report = execute(*item, profile, out)
+        chapter, values = item
+        passed, report = execute(chapter, values, profile, out)
         print(report, flush=True)
         if passed and options.in_place:
-            take_over(item[0], out / item[0].name)
+            take_over(chapter, out / chapter.name)
         return passed
 
     with ThreadPoolExecutor(max(1, options.jobs)) as pool:

@@ -1,6 +1,6 @@
 """Make or update .venv; stop with one sentence when this machine lacks something.
 
-Ensemble on the system's Python, which may be too old: so only old syntax and the standard library here.
+Runs on the system's Python, which may be too old: so only old syntax and the standard library here.
 """
 
 import os
@@ -38,13 +38,13 @@ def require_room(free):
 
 
 def cause(text):
-    """Say in one sentence why pip failed."""
+    """Return one sentence that says why pip failed."""
     low = text.lower()
     return next((meaning for sign, meaning in CAUSES if sign in low), "An installation step failed.")
 
 
 def step(says, *command):
-    """Run one command quietly, with what it says in the log."""
+    """Run one command with its output in the log."""
     print(says, "...", end=" ", flush=True)
     start = time.monotonic()
     env = dict(os.environ, PIP_DISABLE_PIP_VERSION_CHECK="1", PIP_RETRIES="3")

@@ -13,7 +13,7 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parents[1]
 VENV = ROOT / "_build" / "lowest"
 PYTHON = VENV / "bin" / "python"
-# What tests are written with; what builds and looks at the site has pins of its own, and is not the library's.
+# What the tests need; the packages that build the site are pinned elsewhere and are not the library's.
 TESTING = ("pytest", "pytest-xdist", "hypothesis", "dask-jobqueue")
 LEFT_OUT = ("tests/browser", "test_tools.py", "test_colab.py", "test_workflows.py", "test_fuzz.py")
 

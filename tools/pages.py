@@ -76,7 +76,7 @@ def judged(root=book.ROOT):
             if key in found:
                 raise book.UserError(f"{_name(*key)} is judged twice, in {found[key][0]} and {chapter.stem}.")
             if lacking := [name for name in claim["evidence"] if name not in records]:
-                raise book.UserError(f"{_name(*key)} in {chapter.stem} rests on {lacking[0]!r}, which is no record.")
+                raise book.UserError(f"{_name(*key)} in {chapter.stem} rests on {lacking[0]!r}, which is not a record.")
             found[key] = chapter.stem, claim, [records[name] for name in claim["evidence"]]
     known = {(row["id"], part) for row in rows_of(criteria(root)) for part in parts(row)}
     if strange := found.keys() - known:
@@ -176,13 +176,13 @@ def atlas(root=book.ROOT):
     claims = {claim["id"] for claim in criteria(root)["claim"]}
     for entry in shown(root):
         if unknown := [name for name in entry["claims"] if name not in claims]:
-            raise book.UserError(f"book/figures.toml names {unknown[0]!r}, which is no claim.")
+            raise book.UserError(f"book/figures.toml names {unknown[0]!r}, which is not a claim.")
         if lacking := [name for name in entry["ours"] if name not in home]:
             raise book.UserError(f"book/figures.toml names {lacking[0]!r}, which no chapter draws.")
         places = list(dict.fromkeys(home[name] for name in entry["ours"]))
         known = {name for place in places for name in parameters.of_notebook(place)}
         if strange := [name for name in entry["parameters"] if name not in known]:
-            raise book.UserError(f"book/figures.toml names {strange[0]!r}, which is no parameter of {places[0].stem}.")
+            raise book.UserError(f"book/figures.toml names {strange[0]!r}, which is not a parameter of {places[0].stem}.")
         here = [
             f"[{runner.title(p)}]({p.name}): " + ", ".join(f"{{numref}}`{n}`" for n in entry["ours"] if home[n] == p)
             for p in places
@@ -251,7 +251,7 @@ def _filled(text, name, content):
 
 
 def main(argv=None, root=book.ROOT):
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
     parser.add_argument("--check", action="store_true", help="write nothing; fail when a page is stale")
     options = parser.parse_args(argv)
     for path, text in written(root).items():

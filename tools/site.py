@@ -113,7 +113,7 @@ def serve(port):
 
 
 def main(argv=None):
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
     parser.add_argument("action", choices=("build", "serve"))
     parser.add_argument("--executed", action="store_true", help="show the latest runs, not the committed outputs")
     parser.add_argument("--port", type=int, default=8000)

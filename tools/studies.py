@@ -142,7 +142,7 @@ def _distinct(values):
 
 
 def main(argv=None, table=book.ROOT / "book/studies.toml", folder=book.ROOT / "_build/studies", results=None):
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
     parser.add_argument("--list", action="store_true", help="say which studies there are, and run none")
     parser.add_argument("--only", metavar="NAME")
     parser.add_argument("--seeds", metavar="0,1,2", help="others than the study's own; nothing is merged then")
@@ -162,7 +162,7 @@ def main(argv=None, table=book.ROOT / "book/studies.toml", folder=book.ROOT / "_
         seeds = [int(seed) for seed in options.seeds.split(",")] if options.seeds else study["seeds"]
         runs = [(condition, seed) for condition in conditions(study) for seed in seeds]
         with ThreadPoolExecutor(2) as pool:
-            there = all(list(pool.map(lambda run, s=study: run_seed(s, *run, folder), runs)))
+            there = all(list(pool.map(lambda run, s=study: run_seed(s, run[0], run[1], folder), runs)))
         if not there:
             failed.append(study["name"])
         elif not options.seeds:

@@ -8,12 +8,13 @@ from pathlib import Path
 import torch
 
 from .. import __version__, _checks
+from ..tasks import GraphTask
 from ..training import cost
 from ..training.loop import Result, Stage
 
 
 def result_of(run: Result, recipe: list[Stage], whole: bool) -> dict:
-    """Return the one JSON object: how it was made, what was measured last, what it cost, and with what."""
+    """Return the JSON object: settings, last measurements, cost, and versions."""
     history, last, device = run.history, run.history[-1], run.settings["device"]
     name = _checks.device_name(device)
     result = {"settings": run.settings, "seconds": last["seconds"], **last.get("test", {})}
@@ -35,7 +36,7 @@ def _peak_memory(device: str) -> int | None:
         return torch.cuda.max_memory_allocated()
     if sys.platform != "linux":
         return None
-    import resource  # not everywhere
+    import resource  # only on Unix
 
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
 
@@ -53,14 +54,16 @@ def summary(run: Result, last: dict) -> str:
     """Return the same in words."""
     lines = [f"{run.task!r}, {last['seconds']:.0f} s on {run.settings['device']}"]
     arms = run.settings["recipe"][0]["arms"]
-    if arms:
+    if arms and isinstance(run.task, GraphTask):
         lines += [
             f"a step drew {arms} of {len(run.task.graph.paths):,} arms, whose nodes were its candidates (--arms 0: all)"
         ]
     if "test" in last:
         tokens = ", ".join(f"{100 * share:.1f}" for share in last["test"]["token_accuracy"])
         lines += [f"held-out answers right: {100 * last['test']['answer_accuracy']:.1f} %; token by token: {tokens} %"]
-        lines += [f"chance of the first hop: {100 * run.task.chance:.2g} %"]
+    chance = getattr(run.task, "chance", None)
+    if "test" in last and chance is not None:
+        lines += [f"chance of the first hop: {100 * chance:.2g} %"]
     if "edge_recall" in last:
         lines += [f"edges recalled: {100 * last['edge_recall']:.1f} %"]
     nearest = (last.get("geometry") or last).get("first_hop_accuracy")

@@ -1,4 +1,4 @@
-"""The command ``geomem train``: one model, one task, and what came out."""
+"""The command ``geomem train``: train one model on one task, and report."""
 
 import argparse
 import json
@@ -37,7 +37,7 @@ PROFILES = {
     "paper": _PAPER,
     "smoke": _PAPER | dict(width=16, layers=2, heads=2, snapshots=3, precision="bf16", compile=False, steps=4),
 }
-"""What an option is if it is not given. ``smoke`` goes the way of ``paper`` with a small model and four steps a stage."""
+"""Defaults of the options. ``smoke`` runs the code of ``paper`` with a small model and four steps per stage."""
 
 
 def add_train(commands) -> dict[str, argparse.ArgumentParser]:
@@ -65,12 +65,12 @@ def add_train(commands) -> dict[str, argparse.ArgumentParser]:
         p.add_argument("--decay", type=float, help="decoupled decay of the table alone, in place of the recipe's")
         if make is path_star:
             about = (
-                f"whole arms a step, their nodes the candidates; 0: all nodes [{recipes.ARMS} above {MANY_NODES:,} nodes]"
+                f"whole arms per step, their nodes the candidates; 0: all nodes [{recipes.ARMS} above {MANY_NODES:,} nodes]"
             )
             p.add_argument("--arms", type=int, help=about)
         about = "measure the embedding at each evaluation: first hops, and in paper and smoke a sample of 500 held-out arms"
         p.add_argument("--geometry", action="store_true", default=None, help=about)
-        about = "laptop; paper: its model, on CUDA; smoke: the same way, four small steps a stage [%(default)s]"
+        about = "laptop; paper: its model, on CUDA; smoke: the same way, four small steps per stage [%(default)s]"
         p.add_argument("--profile", choices=tuple(PROFILES), default="laptop", help=about)
         _model_and_run(p, [*MODELS, *FACTS_ALONE])
     p = graphs.add_parser("in-context", help="a fresh graph in every prompt")
@@ -92,12 +92,12 @@ def _sizes(p) -> None:
 
 def _model_and_run(p, models: list[str]) -> None:
     """Add what all tasks share: the model, the run, and what comes out."""
-    about = "; node2vec learns the facts alone, and what is said of paths is not read" if "node2vec" in models else ""
+    about = "; node2vec learns the facts alone, and options about paths are ignored" if "node2vec" in models else ""
     p.add_argument("--model", choices=models, default="transformer", help=f"[%(default)s]{about}")
     for name in ("width", "layers", "heads"):
         p.add_argument(f"--{name}", type=int, help=f"of the model [{_LAPTOP[name]}, paper {_PAPER[name]}]")
     p.add_argument("--frozen", action="store_true", help="keep the embedding as drawn: an associative memory")
-    p.add_argument("--untied", action="store_true", help="unembed with a table of its own")
+    p.add_argument("--untied", action="store_true", help="unembed with a separate table")
     p.add_argument("--init-std", type=float, default=0.02, help="spread of the embedding's start values [%(default)s]")
     p.add_argument("--core-std", type=float, help="spread of the core's start values [mamba 0.1, others 0.02]")
     p.add_argument("--seed", type=int, default=0, help="of model, split and batches [%(default)s]")
@@ -115,7 +115,7 @@ def _model_and_run(p, models: list[str]) -> None:
 
 
 def _train(args) -> None:
-    """Train and say what came out; whatever would keep a result from being written is found before."""
+    """Train and report; folders and files that cannot be written to are found before training starts."""
     out = None if args.out is None else _free_file(args.out)
     folder = None if args.save is None else checkpoints.folder_of(args.save)
     if folder and args.checkpoint and folder.resolve() == Path(args.checkpoint).resolve():
@@ -191,7 +191,7 @@ def _path_task(args) -> PathTask | EdgeTask:
 
 
 def _path_recipe(args, task: PathTask) -> list[Stage]:
-    """Return the named recipe, or the target's, with what the options put in its place."""
+    """Return the named recipe, or the one for the target, with the settings that the options replace."""
     scale = _checks.real("steps_scale", args.steps_scale, above=0)
     given = {name: getattr(args, name) for name in ("lr", "path_weight", "decay") if getattr(args, name) is not None}
     stages = _stages(args, task)
@@ -261,8 +261,8 @@ def _parameter(option: argparse.Action) -> Parameter:
 
 def _free_file(path: str) -> Path:
     """Return where a file can be written."""
-    path = Path(path)
-    if path.is_dir():
-        raise ValueError(f"out must be a file, got the folder {str(path)!r}. Name a file in it.")
-    checkpoints.folder_of(path.parent)
-    return path
+    file = Path(path)
+    if file.is_dir():
+        raise ValueError(f"out must be a file, got the folder {str(file)!r}. Name a file in it.")
+    checkpoints.folder_of(file.parent)
+    return file

@@ -1,4 +1,4 @@
-"""Pictures that move: each lives in a notebook with a kernel, in the book's page without one, and as an image elsewhere."""
+"""Interactive pictures: they run in a notebook with a kernel, in the book's page without one, and are images elsewhere."""
 
 from .ask import Ask
 from .base import Explorable

@@ -1,4 +1,4 @@
-"""Ask the memory: two nodes, and what every memory says of the pair."""
+"""Ask the memory: pick two nodes and see how every memory scores the pair."""
 
 from collections.abc import Mapping
 
@@ -28,7 +28,7 @@ class Ask(Explorable):
     Args:
         graph: The graph, at most 60 nodes.
         memories: By name: a ``Memory``, or a pair of a trained model's logits ``(n, n)`` and its embedding ``(n, m)``.
-        source: The node that is asked for.
+        source: The node whose neighbours are asked for.
         target: The node it is paired with; by default the farthest one that can be reached.
 
     Raises:
@@ -114,7 +114,7 @@ def ranks(scores, tie: float):
 
 
 def _rows(name: str, memory, graph: Graph):
-    """Yield what is asked of one memory: name, what the score is, scores, ranks, and the memory's kind."""
+    """Yield what is shown of one memory: its name, what its score is, scores, ranks, and its kind."""
     if isinstance(memory, Memory):
         scores = node_table(f"the scores of {name!r}", memory.scores(), graph, columns=graph.n_nodes)
         yield name, SIMILARITY if memory.core is None else LOGIT, scores, _ranked(scores), memory.name

@@ -28,7 +28,7 @@ LARGEST = 150_000
 
 
 class Explorable(anywidget.AnyWidget):
-    """Show a moving picture with a kernel, in the static page, or as a poster.
+    """Show an interactive picture with a kernel, in the static page, or as a still image.
 
     A subclass names its module in ``kind``, puts what never changes into ``data``, and declares what the reader changes as
     traits with ``.tag(sync=True, reader=True)``: they come back to Python where there is a kernel.

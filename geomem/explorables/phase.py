@@ -26,21 +26,21 @@ WRITTEN = ("core", "width", "steps", *KNOBS)
 class Phase(Explorable):
     """Show a measure over two knobs, a third by choice; each cell has its embedding, its numbers and the call that made it.
 
-    A cell holds one member a seed: numbers are their mean (and standard deviation), the embedding is the first seed's. A
+    A cell holds one member per seed: numbers are their mean (and standard deviation), the embedding is the first seed's. A
     member whose values are not finite, or whose table is all zero, is lost: it is left out of the means and counted.
 
     Args:
-        runs: What ``train_ensemble`` returned for a grid of knobs; a knob that is no axis must have one value.
+        runs: What ``train_ensemble`` returned for a grid of knobs; every knob that is not an axis must have a single value.
         graph: The graph that it was trained on.
-        x: The knob to the right: "lr", "weight_decay", "init_std" or "dropout".
-        y: The knob upwards.
-        by: The knob of the select; None if there is no third.
-        measures: One value a member, ``(B,)``, by name; by default edge recall, geometric order, contrast, Fiedler energy
+        x: The knob on the horizontal axis: "lr", "weight_decay", "init_std" or "dropout".
+        y: The knob on the vertical axis.
+        by: The knob chosen in a menu; None if only two knobs vary.
+        measures: One value per member, ``(B,)``, by name; by default edge recall, geometric order, contrast, Fiedler energy
             and the geometric and the associative share.
 
     Raises:
         TypeError: If ``runs`` or ``measures`` is of another kind.
-        ValueError: If the knobs are no full grid, a measure does not fit, or all members are lost.
+        ValueError: If the knobs do not form a full grid, a measure does not fit, or all members are lost.
 
     Source:
         Ours; the paper says that these knobs decide.
@@ -177,7 +177,7 @@ def _grid(runs: Ensemble, knobs: list):
     for knob in KNOBS:
         if knob not in knobs and len(runs.knobs[knob].unique()) > 1:
             raise ValueError(
-                f"{knob} must have one value, got {len(runs.knobs[knob].unique())}: it is no axis. Make it one."
+                f"{knob} must have one value, got {len(runs.knobs[knob].unique())}: it is not an axis. Make it one."
             )
     axes = [[0.0] if knob is None else runs.knobs[knob].unique().tolist() for knob in knobs]
     seeds = list(dict.fromkeys(runs.knobs["seed"].tolist()))
@@ -215,7 +215,7 @@ def _given(measures, members: int) -> dict:
     for name, values in found.items():
         if values.shape != (members,):
             raise ValueError(
-                f"the measure {name!r} must have one value a member, shape ({members},), got {tuple(values.shape)}."
+                f"the measure {name!r} must have one value per member, shape ({members},), got {tuple(values.shape)}."
             )
     return found
 
@@ -231,7 +231,7 @@ def _scale(values) -> dict:
 
 
 def _call(runs: Ensemble, graph: Graph, knobs, axes, seeds) -> list:
-    """Return the call in parts: text, and the number of the axis whose value stands between."""
+    """Return the call in parts: strings, and between them the numbers of the axes whose values are filled in."""
     defaults = {name: parameter.default for name, parameter in inspect.signature(train_ensemble).parameters.items()}
     fixed = {knob: float(runs.knobs[knob][0]) for knob in KNOBS}
     same = runs.settings | runs.training | {"steps": int(runs.steps[-1])} | fixed

@@ -33,11 +33,11 @@ class Replay(Explorable):
         runs: A model's name to what ``gradient_flow`` or ``train_ensemble`` returned, or to a pair ``(steps, E)`` with
             embeddings ``(T, n, m)``. Recall is the model's own; of a pair it is that of the scores ``E E^T``.
         steps: Snapshots to keep of every run, 2 to 60, near-evenly in log time; by default as many as the page has room for.
-        member: Which member or seed to show, by place; one for all runs, or one a name.
+        member: Which member or seed to show, by position; one number for all runs, or one per name.
         view: "2D" or "3D".
 
     Raises:
-        TypeError: If ``runs`` is no dict of runs, or a number is no integer.
+        TypeError: If ``runs`` is not a dict of runs, or a number is not an integer.
         ValueError: If the graph is too large, a run does not fit it or is not finite, or a number is out of range.
 
     Source:
@@ -77,7 +77,7 @@ class Replay(Explorable):
         taken = {name: _snapshots(graph, name, run, members.get(name, 0)) for name, run in runs.items()}
         drawn = graph_data(graph)
         room = ROOM - len(html.escape(json.dumps(drawn)))
-        fits = max(2, int(room / len(runs) / (16 * n + 220)))  # a node has 12 bytes a frame, a third more as base64
+        fits = max(2, int(room / len(runs) / (16 * n + 220)))  # 12 bytes per node and frame, a third more as base64
         most = min(FRAMES, fits) if steps is None else steps
         measurable = (
             graph.hops()[graph.hops() >= 2].unique().numel()
@@ -136,7 +136,7 @@ def _snapshots(graph: Graph, name: str, run, member) -> tuple[Tensor, Tensor, Te
         steps, tables = run.steps, run.embeddings
         if member >= tables.shape[1]:
             raise ValueError(f"member must be at most {tables.shape[1] - 1} in {called}, got {member}. It counts "
-                             "places, not seeds.")  # fmt: skip
+                             "positions, not seeds.")  # fmt: skip
         tables = tables[:, member]
     elif isinstance(run, (tuple, list)) and len(run) == 2:
         steps, tables = run
@@ -150,13 +150,13 @@ def _snapshots(graph: Graph, name: str, run, member) -> tuple[Tensor, Tensor, Te
     if len(tables) < 2:
         raise ValueError(f"{called} must hold at least 2 snapshots, got {len(tables)}. Train with snapshots=[0, 10, 100].")
     if steps.dtype.is_floating_point or steps.shape != (len(tables),) or steps[0] < 0 or (steps.diff() <= 0).any():
-        raise ValueError(f"{called} must have {len(tables)} ascending steps, one a snapshot, got {steps.tolist()}.")
+        raise ValueError(f"{called} must have {len(tables)} ascending steps, one per snapshot, got {steps.tolist()}.")
     bad = (~tables.isfinite().flatten(1).all(1)).nonzero().flatten()
     if len(bad):
         raise ValueError(f"{called} must be finite, got a value that is not at step {steps[bad[0]]}. Lower its lr, or give "
                          "the snapshots before it.")  # fmt: skip
-    if hasattr(run, "edge_recall"):
-        recall = torch.as_tensor(run.edge_recall)[:, member].double()
+    if (own := getattr(run, "edge_recall", None)) is not None:
+        recall = torch.as_tensor(own)[:, member].double()
     elif isinstance(run, Flow):
         parts = (None if part is None else part[:, member] for part in (run.unembeddings, run.cores))
         recall = edge_recall(_logits(tables, *parts), graph)
@@ -164,7 +164,7 @@ def _snapshots(graph: Graph, name: str, run, member) -> tuple[Tensor, Tensor, Te
 
 
 def _even(steps: Tensor, most: int) -> list[int]:
-    """Return which snapshots to keep: while there are too many, the one that leaves the smallest gap in log time goes."""
+    """Return which snapshots to keep, evenly in log time: drop the one that leaves the smallest gap, in turn."""
     kept, at = np.arange(len(steps)), np.log1p(steps.numpy())
     while len(kept) > most:
         kept = np.delete(kept, 1 + np.argmin(at[kept[2:]] - at[kept[:-2]]))
@@ -172,7 +172,7 @@ def _even(steps: Tensor, most: int) -> list[int]:
 
 
 def _frames(E: Tensor, graph: Graph) -> dict:
-    """Return three components a frame, int16 with one scale a frame, and the plane in them that the 2D view shows.
+    """Return three components per frame, int16 with one scale per frame, and the plane in them that the 2D view shows.
 
     The plane is spanned by the two leading components and turned on its own: what is drawn is what ``figures.embedding``
     draws, up to the turn. ``held`` is the share of the spread about the mean that two and three components hold.

@@ -1,5 +1,7 @@
 """Watch geometry form: Node2Vec trained in the page, the same flow as ``gradient_flow``, with decay on its table."""
 
+from typing import Any
+
 import torch
 import traitlets
 
@@ -15,7 +17,7 @@ NODES = 60
 """The largest graph that a page trains at thirty pictures a second."""
 OWN = "your own edges"
 RANGES = {"lr": (0.001, 1.0), "decay": (0.0, 2.4), "init_std": (0.001, 3.0), "width": (2, 64)}
-"""What the sliders reach. No graph of the book keeps anything at a decay of 2.4; the ring is empty from 1.83 on."""
+"""Ranges of the sliders. At a decay of 2.4 the table of every graph of the book shrinks to zero; on the ring from 1.83."""
 
 
 class Watch(Explorable):
@@ -33,7 +35,7 @@ class Watch(Explorable):
         self_edges: Train ``u -> u`` too.
         width: Width of the embedding, 2 to 64.
         seed: Of the start values.
-        running: Play from the start, again and again, unless the reader's system asks for little motion.
+        running: Play on loading, in a loop, unless the reader's system asks for reduced motion.
         more: Unfold all controls at once.
         others: Further graphs to pick from, at most 60 nodes each: names in ``FAMILIES``, or ``Graph`` objects.
 
@@ -112,7 +114,7 @@ class Watch(Explorable):
 
     def poster(self, figure) -> None:
         """Draw the embedding at three steps."""
-        options = dict(
+        options: dict[str, Any] = dict(
             lr=self.lr,
             init_std=self.init_std,
             decay=self.decay,
@@ -131,7 +133,7 @@ class Watch(Explorable):
 
 
 def _in_range(name: str, value):
-    """Return a number that the page's slider can reach."""
+    """Return a number within the range of the page's slider."""
     least, most = RANGES[name]
     value = _checks.integer(name, value, least=least) if name == "width" else _checks.real(name, value, least=least)
     if value > most:

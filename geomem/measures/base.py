@@ -28,7 +28,7 @@ def unit_rows(E) -> Tensor:
     E = torch.as_tensor(E).detach().to("cpu", torch.float64)
     if E.ndim < 2 or not E.numel() or not E.isfinite().all():
         raise ValueError(f"E must be a finite table, shape (..., n, m), got {tuple(E.shape)} or a value that is not finite.")
-    E = by_power_of_two(E, dims=(-1,))[0]  # a row of 1e200 has a direction, but its square is no number
+    E = by_power_of_two(E, dims=(-1,))[0]  # a row of 1e200 has a direction, but its square overflows
     norms = E.norm(dim=-1, keepdim=True)
     if (norms.amax((-2, -1)) == 0).any():
         raise ValueError("E must not be zero: the cosine of zero vectors cannot be measured.")
@@ -36,7 +36,7 @@ def unit_rows(E) -> Tensor:
 
 
 def defined(what: str, value: Tensor) -> Tensor:
-    """Return a measure's result if it is a number, else say that there is none."""
+    """Return a measure's result, or raise a ValueError if it is not finite."""
     if not value.isfinite().all():
         raise ValueError(f"{what} must come out as a number, got NaN or infinity: the entries are too large. Rescale them.")
     return value

@@ -128,7 +128,7 @@ def cosine_by_hops(E, graph: Graph, *, nodes: Tensor | None = None) -> Tensor:
             ``torch.randperm(graph.n_nodes, generator=generator)[:200]``. Memory is that of ``len(nodes)`` rows of cosines.
 
     Raises:
-        ValueError: If E does not fit, or ``nodes`` are no different nodes.
+        ValueError: If E does not fit, or ``nodes`` are not different nodes of the graph.
 
     Source:
         Ours.

@@ -1,4 +1,4 @@
-"""Change a table of embeddings in one respect, and see what the model then answers."""
+"""Change one property of a table of embeddings, and read what the model then answers."""
 
 import torch
 from torch import Tensor
@@ -24,7 +24,7 @@ def swap_fiedler(E, graph, pairs) -> Tensor:
         float64 ``(n, m)``.
 
     Raises:
-        ValueError: If the graph is no path-star, E does not fit, or a listed node is no leaf or listed twice.
+        ValueError: If the graph is not a path-star, E does not fit, or a listed node is not a leaf or listed twice.
 
     Source:
         Ours: if the map is what answers, moving a leaf on the map must move the answer.
@@ -81,7 +81,7 @@ def fiedler_components(E, graph) -> Tensor:
         graph: A path-star.
 
     Raises:
-        ValueError: If the graph is no path-star, or E does not fit.
+        ValueError: If the graph is not a path-star, or E does not fit.
 
     Source:
         Ours: the eigenspace in closed form.
@@ -108,7 +108,7 @@ def predicted_first_hops(model, task, leaves, E=None) -> Tensor:
         task: Its ``PathTask``, with target "first".
         leaves: Leaf node ids, int64 ``(k,)``.
         E: Node embeddings to read the *inputs* with, ``(n, m)``; by default the model's own. Answers are always scored
-            with the model's own table, so that only what is asked has changed.
+            with the model's own table, so that only the question has changed.
 
     Raises:
         ValueError: If the task's target is not "first", or E does not fit.

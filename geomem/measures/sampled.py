@@ -21,7 +21,7 @@ def sample_arms(task: PathTask, n: int = ARMS) -> Tensor:
         n: How many at most.
 
     Raises:
-        ValueError: If the graph is no path-star.
+        ValueError: If the graph is not a path-star.
 
     Source:
         Ours.
@@ -36,10 +36,10 @@ def sample_arms(task: PathTask, n: int = ARMS) -> Tensor:
 
 
 def sub_star(E: Tensor, graph: Graph, arms: Tensor) -> tuple[Tensor, Graph]:
-    """Return the rows of the root and the arms, and the path-star that they are: its first hops are all there are.
+    """Return the rows of the root and of the arms, and the path-star they form, whose first hops are the candidates.
 
     Args:
-        E: One row a token or node, ``(n, m)``.
+        E: One row per token or node, ``(n, m)``.
         graph: The star.
         arms: ``(k, length - 1)``, k at least 2.
     """
@@ -63,7 +63,7 @@ def star_measures(E: Tensor, graph: Graph) -> dict[str, float]:
 
 
 def geometry(E: Tensor, task: PathTask) -> dict | None:
-    """Return the measures on the sample, or None where the table is not finite: a run that diverged has no map.
+    """Return the measures on the sample, or None where the table is not finite because the run has diverged.
 
     Args:
         E: The embedding, ``(n_tokens, m)``, on any device; only the sample leaves it.
@@ -83,7 +83,7 @@ def _sample(E: Tensor, task: PathTask) -> tuple[Tensor, Tensor, Graph]:
 
 
 def portrait(E: Tensor, task: PathTask) -> dict | None:
-    """Return what a run leaves of its map: measures beside those of a random table, a heat map, and arms to draw.
+    """Return a summary of a run's map: measures beside those of a random table, a heat map, and arms to draw.
 
     Args:
         E: The embedding, ``(n_tokens, m)``.
@@ -116,6 +116,6 @@ def portrait(E: Tensor, task: PathTask) -> dict | None:
     }
 
 
-def _rounded(values: Tensor) -> list:
+def _rounded(values: Tensor) -> list | float:
     """Return nested lists of three decimals: a picture shows no more."""
     return [_rounded(part) for part in values] if values.ndim else round(float(values), 3)

@@ -20,7 +20,7 @@ def geometric_share(E, scores, graph: Graph) -> tuple[Tensor, Tensor]:
     geometric share is the edge recall of F, the associative share that of L - F, each corrected for chance and clipped
     to [0, 1]. They need not sum to 1, and random embeddings of width 32 give a geometric share of about .1.
 
-    It says *where* the facts are, not of what kind: the incidence embedding scores (1, 0) and is no map.
+    It says *where* the facts are, not of what kind: the incidence embedding scores (1, 0) and is not a map.
 
     Args:
         E: Embeddings, ``(..., n, m)``.
@@ -52,7 +52,8 @@ def geometric_share(E, scores, graph: Graph) -> tuple[Tensor, Tensor]:
     for part in (fit, rest):
         part = torch.where(part.abs() < ROUNDING * scale, 0.0, part)
         shares.append(((edge_recall(part, graph) - chance) / (1 - chance)).clamp(0, 1))
-    return tuple(shares)
+    geometric, associative = shares
+    return geometric, associative
 
 
 def split_scores(E, scores, graph: Graph) -> tuple[Tensor, Tensor]:
@@ -89,7 +90,8 @@ def split_scores(E, scores, graph: Graph) -> tuple[Tensor, Tensor]:
     L = _off_diagonal(L)
     fit = (powers @ (torch.linalg.pinv(powers, rtol=1e-12) @ L[..., None]))[..., 0]
     parts = [part.unflatten(-1, (graph.n_nodes, graph.n_nodes)) for part in (fit, L - fit)]
-    return tuple(defined("the split", torch.ldexp(torch.ldexp(part, exponent - 1), torch.tensor(1))) for part in parts)
+    fit, rest = (defined("the split", torch.ldexp(torch.ldexp(part, exponent - 1), torch.tensor(1))) for part in parts)
+    return fit, rest
 
 
 class CoreSurvival(NamedTuple):
@@ -99,6 +101,10 @@ class CoreSurvival(NamedTuple):
     blocks: Tensor
     diagonal: Tensor
     spread: Tensor
+
+    def __repr__(self) -> str:
+        means = ", ".join(f"{name}={float(value.mean()):.3f}" for name, value in self._asdict().items())
+        return f"CoreSurvival(means over {self.full.numel()} tables: {means})"
 
 
 def core_survival(E, weight, bias, graph: Graph, *, tolerance: float = 0.01, turns: int = 32, seed: int = 0) -> CoreSurvival:
@@ -146,7 +152,7 @@ def core_survival(E, weight, bias, graph: Graph, *, tolerance: float = 0.01, tur
     members = zip(E.reshape(-1, n, m), weight.reshape(-1, m, m), bias.reshape(-1, m), strict=True)
     recalls = []
     for e, w, b in members:
-        generator = torch.Generator().manual_seed(seed)  # a member's turns do not depend on its company
+        generator = torch.Generator().manual_seed(seed)  # a member's turns do not depend on the other members
         spaces = _equal_spaces(e, tolerance)
         kept = sum(space @ (space.T @ w @ space) @ space.T for space in spaces)
         frames = torch.cat([_frames(space, turns, generator) for space in spaces], dim=-1)  # (turns, m, min(n, m))

@@ -20,9 +20,9 @@ class Memory:
     """Hold a table of embeddings and the core between them; the score of v given u is ``Phi(u)^T M Phi(v)``.
 
     Args:
-        embedding: Phi, one row a node, float64 ``(n, m)``.
+        embedding: Phi, one row per node, float64 ``(n, m)``.
         core: M, float64 ``(m, m)``; None is the identity: a geometric memory.
-        name: What to call it in a caption.
+        name: Its name in captions.
 
     Source:
         Paper, section 2: associative ``Phi(v)^T W Phi(u)`` (so M is W^T), geometric ``Phi(u)^T Phi(v)``.
@@ -35,6 +35,12 @@ class Memory:
     embedding: Tensor
     core: Tensor | None
     name: str
+
+    def __repr__(self) -> str:
+        n_nodes, width = self.embedding.shape
+        return (
+            f"Memory({self.name!r}, n_nodes={n_nodes}, width={width}, core={'identity' if self.core is None else 'matrix'})"
+        )
 
     def scores(self) -> Tensor:
         """Return the score of v given u at ``[u, v]``, float64 ``(n, n)``."""
@@ -178,7 +184,7 @@ def path_star_memory(graph: Graph) -> Memory:
         graph: A path-star, of at most 5,000 squared nodes times arms.
 
     Raises:
-        ValueError: If the graph is no path-star, or its table of nodes x arms is too large.
+        ValueError: If the graph is not a path-star, or its table of nodes x arms is too large.
 
     Source:
         Ours.

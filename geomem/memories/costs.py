@@ -2,7 +2,7 @@
 
 import itertools
 import math
-from typing import NamedTuple
+from typing import NamedTuple, cast
 
 import torch
 from scipy.optimize import brentq, linprog
@@ -294,7 +294,7 @@ def store_norm(graph: Graph, embedding, core=None, bias=None) -> float:
     def slope(x: float) -> float:
         return table * x**3 - shift * x - 2 * square
 
-    x = brentq(slope, 0.0, 1.001 * high) if square else high / math.sqrt(2)
+    x = cast(float, brentq(slope, 0.0, 1.001 * high)) if square else high / math.sqrt(2)  # without full_output a number
     return math.sqrt(table * x + shift / x + square / x**2)
 
 

@@ -49,7 +49,7 @@ class Linear(nn.Module):
 
     def flops(self, rows: int, length: int, last: int) -> int:
         """Return the operations of a forward pass's matrix products."""
-        return sum(2 * rows * last * layer.weight.numel() for layer in self.maps)
+        return sum(2 * rows * last * layer.weight.numel() for layer in self.maps if isinstance(layer, Dense))
 
 
 class Dense(nn.Module):

@@ -9,7 +9,7 @@ from torch import Tensor, nn
 from .linear import Dense
 
 STATE, TAPS, EXPAND = 16, 4, 2
-"""States a channel, width of the convolution, channels a unit of width: the paper's Mamba."""
+"""States per channel, width of the convolution, channels per unit of width: the paper's Mamba."""
 DT_RANGE = (1e-3, 1e-1)
 
 
@@ -17,8 +17,8 @@ def selective_scan(x: Tensor, dt: Tensor, a: Tensor, b: Tensor, c: Tensor) -> Te
     """Run ``h_t = exp(dt_t A) h_(t-1) + dt_t B_t x_t`` from ``h_0 = 0`` and return ``y_t = C_t h_t``.
 
     A loop over positions, because lengths here are short (2 to about 40). Measured forward and backward on one core, 512
-    sequences of 128 channels and length 2 to 12: about 12 ms a position. The closed form over pairs of positions takes 3 to
-    50 times as long, cumulative sums of logarithms 25 to 40 times, plain ones of ``exp(-t dt A)`` 3 to 9 times, and these
+    sequences of 128 channels and length 2 to 12: about 12 ms per position. The closed form over pairs of positions takes 3
+    to 50 times as long, cumulative sums of logarithms 25 to 40 times, plain ones of ``exp(-t dt A)`` 3 to 9 times, and these
     overflow.
 
     Args:
@@ -82,7 +82,7 @@ class MambaBlock(nn.Module):
         return self.out((y.to(u.dtype) + self.skip * u) * F.silu(gate))
 
     def convolve(self, x: Tensor) -> Tensor:
-        """Return a causal weighted sum a channel: tap k weighs the token k places back, zeros before the first."""
+        """Return a causal weighted sum per channel: tap k weights the token k places back, zeros before the first."""
         length = x.shape[1]
         back = (F.pad(x[:, : length - k], (0, 0, k, 0)) for k in range(min(TAPS, length)))
         return self.taps_bias + sum(tap * shifted for tap, shifted in zip(self.taps, back, strict=False))
@@ -111,11 +111,11 @@ class Mamba(nn.Module):
         return self.norm(x[:, -last:])
 
     def flops(self, rows: int, length: int, last: int) -> int:
-        """Return the operations of a forward pass's matrix products; scan and convolution are none."""
+        """Return the operations of a forward pass's matrix products; scan and convolution are not counted."""
         dense = sum(part.weight.numel() for part in self.blocks.modules() if isinstance(part, Dense))
         return 2 * rows * length * dense
 
     @property
     def scan_bytes(self) -> int:
         """Bytes that the scan keeps per token for the backward pass: four float32 states for each channel."""
-        return 16 * sum(block.log_rates.numel() for block in self.blocks)
+        return 16 * sum(block.log_rates.numel() for block in self.blocks if isinstance(block, MambaBlock))

@@ -5,16 +5,13 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from .. import _checks
+from .core import Core
 from .linear import Identity, Linear
 from .mamba import Mamba
 from .transformer import Transformer
 
-CORES = {"identity": Identity, "linear": Linear, "transformer": Transformer, "mamba": Mamba}
-"""Every core by its name: a module class, made as ``Core(width, layers, heads, generator, std)``, that draws its start
-values from ``generator`` with spread ``std``. It says whether it is ``sequential`` (reads all tokens, not the last alone),
-and in ``dropout_sites`` how often ``forward(x, drop, last)``, from ``(batch, length, width)`` to ``(batch, last, width)``,
-calls ``drop``. Its method ``flops(rows, length, last)``, where it has one, counts the operations of a forward pass's matrix
-products; else torch's counter does. An ensemble batches it with ``vmap``."""
+CORES: dict[str, type[Core]] = {"identity": Identity, "linear": Linear, "transformer": Transformer, "mamba": Mamba}
+"""Every core by its name: module classes that meet ``Core``."""
 POSITIONS = ("learned", "sinusoidal", "none")
 
 
@@ -58,6 +55,10 @@ class SequenceModel(nn.Module):
         torch.Size([2, 1, 7])
     """
 
+    dropout: Tensor
+    position: nn.Parameter | None
+    untied: nn.Parameter | None
+
     def __init__(
         self,
         n_tokens: int,
@@ -100,9 +101,9 @@ class SequenceModel(nn.Module):
         elif positions == "sinusoidal" and kind.sequential:
             table = nn.Parameter(sinusoids(context, width), False)
         self.position = table
-        self.core = kind(width, layers, heads, generator, core_std)
-        untied = None if tied else torch.randn(n_tokens, width, generator=generator) * init_std
-        self.untied = None if tied else nn.Parameter(untied, not frozen)
+        self.core: Core = kind(width, layers, heads, generator, core_std)
+        untied = None if tied else nn.Parameter(torch.randn(n_tokens, width, generator=generator) * init_std, not frozen)
+        self.untied = untied
         self.register_buffer("dropout", torch.tensor(rate), persistent=False)
 
     @property

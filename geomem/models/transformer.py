@@ -80,8 +80,9 @@ class Transformer(nn.Module):
     def flops(self, rows: int, length: int, last: int) -> int:
         """Return the operations of a forward pass's matrix products; attention counts the pairs that the mask hides too."""
         total, tokens = 0, rows * length
-        for block in self.blocks:
-            asking = rows * (last if block is self.blocks[-1] else length)  # the last block asks and answers at the end only
+        blocks = [block for block in self.blocks if isinstance(block, Block)]
+        for block in blocks:
+            asking = rows * (last if block is blocks[-1] else length)  # the last block asks and answers at the end only
             after = sum(part.weight.numel() for part in (block.out, block.up, block.down))
             mixing = 4 * asking * length * block.out.weight.shape[0]
             total += 2 * tokens * block.qkv.weight.numel() + mixing + 2 * asking * after

@@ -25,7 +25,7 @@ def blockwise_flow(
     snapshots: Sequence[int] | None = None,
     start: tuple[int, Tensor] | None = None,
     rows: int | None = None,
-    device: str = "cpu",
+    device: str | torch.device = "cpu",
     precision: str = "float32",
     on_snapshot: Callable[[int, float, Tensor], None] | None = None,
 ) -> Flow:
@@ -33,7 +33,7 @@ def blockwise_flow(
 
     With ``S = D^-1 A + (D^-1 A)^T`` a step adds ``lr (S - P - P^T) V`` to V. S V is a sum over the edges. Of P a block of
     rows exists at a time: its logits become its softmax, which gives those rows of ``P V``, and its share in every row of
-    ``P^T V``. That is three products, ``6 n^2 width`` operations a step.
+    ``P^T V``. That is three products, ``6 n^2 width`` operations per step.
 
     Args:
         graph: The graph, of any size.
@@ -44,11 +44,11 @@ def blockwise_flow(
         seed: Draws the start as ``gradient_flow`` does.
         self_edges: Train ``u -> u`` too.
         snapshots: Steps at which to keep loss and V; the last step is always one, and by default the only one.
-        start: Steps done and the table then, to go on from; earlier snapshots are left out.
-        rows: Rows of a block; by default as many as ``geomem.loss.CHUNK_BYTES`` holds.
-        device: "cpu", "cuda" or "auto".
+        start: Number of steps done and the table after them, to continue from; earlier snapshots are left out.
+        rows: Rows of a block; by default as many as ``CHUNK_BYTES`` holds.
+        device: "cpu", "cuda", "auto", or a ``torch.device``.
         precision: "float64", "float32", or "bf16": products of bfloat16, all else float32.
-        on_snapshot: Called with step, loss and V, on the device, at each snapshot. V is then kept at the last step alone.
+        on_snapshot: Called with step, loss and V, on the device, at each snapshot. The result then keeps only the last V.
 
     Returns:
         The flow, with one seed.
@@ -101,7 +101,7 @@ def blockwise_flow(
 
 
 def flops_per_step(n: int, width: int) -> int:
-    """Return the operations of a step's three products, two a multiply-add.
+    """Return the operations of a step's three products, two per multiply-add.
 
     Example:
         >>> flops_per_step(10, 2)

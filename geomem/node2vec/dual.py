@@ -35,7 +35,7 @@ class Rest:
         gap: The least loss lies within ``[loss - gap, loss]``; see ``most_random_walk``.
         least_eigenvalue: Least eigenvalue of Z: 0 or, by rounding, just below where the constraint holds and binds.
         slack: Mean of ``e^T Z e`` over the unit vectors e of every eigenspace, in the order of ``Spectrum.values``: 0
-            exactly where P is as persistent as the graph in the whole eigenspace; float64 ``(n_eigenspaces,)``.
+            exactly where P is as persistent as the graph's walk in the whole eigenspace; float64 ``(n_eigenspaces,)``.
         dims: Directions of the map, the constant one not counted: eigenvalues of the centred Gram matrix above 1e-6.
         decay: The decay.
         weights: What the loss was summed over.
@@ -89,7 +89,7 @@ def most_random_walk(
     Args:
         graph: The graph, 2 to 1,000 nodes.
         decay: At least 0; ``decay / 2 |V|^2`` is added to the *summed, weighted* loss, so that a step of the flow is
-            ``V += lr (C V - decay V)`` with ``C = 2 sym(diag(w) (W - P))``. For ``weights="edges"`` the sum has one term a
+            ``V += lr (C V - decay V)`` with ``C = 2 sym(diag(w) (W - P))``. For ``weights="edges"`` the sum has one term per
             directed edge: the decay beside the *mean* over directed edges is this one over their number.
         self_edges: Train ``u -> u`` too.
         weights: "nodes" counts every node once, as ``gradient_flow`` does; "edges" counts every directed edge once, so
@@ -261,7 +261,7 @@ def _descend(problem, V, a, aim: float, steps: int = 500, products: int = 2000):
         smallest, idle = (size, 0) if size < 0.9 * smallest else (smallest, idle + 1)
         if size < aim or radius < 1e-9:
             break
-        step, curved, outside = _newton_step(problem, V, state, radius, min(0.1, size**0.5) * size, products)
+        step, curved, outside = _newton_step(problem, V, state, float(radius), float(min(0.1, size**0.5) * size), products)
         promised = -(state.gradient @ step + step @ curved / 2)
         dV, da = problem.unpack(step)
         new = problem.state(V + dV, a + da)
@@ -321,7 +321,7 @@ def _bounds(problem: _Problem, V: np.ndarray, a: np.ndarray) -> np.ndarray:
 
 
 def _with_columns(flow: np.ndarray, sums: np.ndarray) -> np.ndarray:
-    """Move mass within the rows, from columns with too much to columns with too little, until all sums are as given."""
+    """Move mass within the rows, from columns with too much to columns with too little, until the sums are as given."""
     over = flow.sum(0) - sums
     if not (over < 0).any():  # rounding has left nothing to fill
         return flow

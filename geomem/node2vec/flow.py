@@ -34,9 +34,17 @@ class Flow:
     unembeddings: Tensor | None = None
     cores: Tensor | None = None
 
+    def __repr__(self) -> str:
+        n_steps, n_seeds, n_nodes, width = self.embeddings.shape
+        return (
+            f"Flow({n_steps} snapshots to step {int(self.steps[-1])}, {n_seeds} seeds, n_nodes={n_nodes}, width={width}, "
+            f"loss={float(self.loss[-1].mean()):.5f})"
+        )
+
     def scores(self) -> Tensor:
         """Return the final logits, ``V V^T`` or in general ``V M U^T``, ``(S, n, n)``."""
-        return _logits(*(None if table is None else table[-1] for table in (self.embeddings, self.unembeddings, self.cores)))
+        U, M = (None if table is None else table[-1] for table in (self.unembeddings, self.cores))
+        return _logits(self.embeddings[-1], U, M)
 
 
 def flow_matrix(V, graph: Graph, *, self_edges: bool = False) -> Tensor:
@@ -80,15 +88,14 @@ def gradient_flow(
     core: str = "identity",
     core_std: float = 0.02,
     snapshots: Sequence[int] | None = None,
-    device: str = "cpu",
+    device: str | torch.device = "cpu",
     precision: str = "float64",
 ) -> Flow:
     """Train one-layer Node2Vec, by default tied, by full-batch gradient descent, all seeds at once.
 
     The loss of node u is the cross-entropy between row u of ``W = D^-1 A`` and row u of ``P``, the softmax of the logits
-    over all nodes, u included. ``lr`` belongs to the loss *summed* over nodes; the loss reported is the *mean*,
-    without the penalty. A step
-    adds lr times
+    over all nodes, u included. ``lr`` applies to the loss *summed* over nodes; the loss reported is the *mean*,
+    without the penalty. A step adds lr times
 
     - tied, logits ``V V^T``: to V ``C V``, with C of ``flow_matrix``;
     - untied, logits ``V U^T``: to V ``(W - P) U``, to U ``(W - P)^T V``;
@@ -108,12 +115,12 @@ def gradient_flow(
             also subtracts ``lr decay V`` (untied: from both tables). A core's matrix is not decayed.
         seeds: One flow per seed; its start depends on its seed only.
         self_edges: Train ``u -> u`` too.
-        tied: Unembed with V itself; else with a table U of its own, drawn like V.
+        tied: Unembed with V itself; else with a separate table U, drawn like V.
         core: "identity", or "linear": a trained matrix M in the middle, the linear core without its bias.
         core_std: Standard deviation of the start values of M, > 0.
         snapshots: Steps at which to keep loss and V; by default 0, 100 and 1,000, as far as ``steps`` reaches. The last
             step is always kept.
-        device: "cpu" or "cuda".
+        device: "cpu", "cuda", "auto", or a ``torch.device``.
         precision: "float64" or "float32".
 
     Returns:
@@ -149,32 +156,40 @@ def gradient_flow(
     device = _checks.device_of(device)
     W = random_walk(graph, self_edges=self_edges).to(device, dtype)
     spreads = [init_std, None if tied else init_std, core_std if core == "linear" else None]
-    V, U, M = (None if table is None else table.to(device, dtype) for table in _starts(graph.n_nodes, width, spreads, seeds))
+    V, U, M = _starts(graph.n_nodes, width, spreads, seeds)
+    V = V.to(device, dtype)
+    U, M = (None if table is None else table.to(device, dtype) for table in (U, M))
     (V, U), Q = _rotate(V, U) if M is None else ((V, U), None)
-    losses, kept_tables = [], []
+    losses, piles = [], ([], [], [])
     for first, last in zip((0, *kept), kept, strict=False):
         for _ in range(last - first):
             _step(V, U, M, W, lr, decay)
         losses.append(_loss(V, U, M, W))
-        wide = [V, U] if Q is None else [V @ Q, None if U is None else U @ Q]
-        kept_tables.append([None if table is None else table.to("cpu", copy=True) for table in (*wide, M)])
+        wide = (V, U) if Q is None else (V @ Q, None if U is None else U @ Q)
+        for pile, table in zip(piles, (*wide, M), strict=True):
+            if table is not None:
+                pile.append(table.to("cpu", copy=True))
     if not losses[-1].isfinite().all():
         bad = [seed for seed, loss in zip(seeds, losses[-1].tolist(), strict=True) if loss - loss != 0]
         raise ValueError(f"lr must keep the flow finite, got {lr:g}, which diverges on seed {bad[0]}. Lower lr or init_std.")
-    V, U, M = (None if tables[0] is None else torch.stack(tables) for tables in zip(*kept_tables, strict=True))
+    V, U, M = _stacked(*piles)
     return Flow(torch.tensor(kept), torch.stack(losses).cpu(), V, seeds, U, M)
 
 
-def _starts(n: int, width: int, spreads, seeds) -> list[Tensor | None]:
+def _starts(n: int, width: int, spreads, seeds) -> tuple[Tensor, Tensor | None, Tensor | None]:
     """Draw V, U and M of every seed, in this order, those that have a spread; float64."""
-    shapes, drawn = [(n, width), (n, width), (width, width)], []
+    shapes, piles = [(n, width), (n, width), (width, width)], ([], [], [])
     for seed in seeds:
         generator = torch.Generator().manual_seed(seed)
-        drawn.append([
-            None if std is None else torch.randn(shape, generator=generator, dtype=torch.float64) * std
-            for shape, std in zip(shapes, spreads, strict=True)
-        ])  # fmt: skip
-    return [None if tables[0] is None else torch.stack(tables) for tables in zip(*drawn, strict=True)]
+        for pile, shape, std in zip(piles, shapes, spreads, strict=True):
+            if std is not None:
+                pile.append(torch.randn(shape, generator=generator, dtype=torch.float64) * std)
+    return _stacked(*piles)
+
+
+def _stacked(V: list[Tensor], U: list[Tensor], M: list[Tensor]) -> tuple[Tensor, Tensor | None, Tensor | None]:
+    """Stack the tables of each kind; None where there are none of it."""
+    return torch.stack(V), torch.stack(U) if U else None, torch.stack(M) if M else None
 
 
 def _rotate(V: Tensor, U: Tensor | None) -> tuple[tuple[Tensor, Tensor | None], Tensor | None]:
@@ -184,7 +199,10 @@ def _rotate(V: Tensor, U: Tensor | None) -> tuple[tuple[Tensor, Tensor | None], 
         return (V, U), None
     q, r = torch.linalg.qr(stack.mT)
     left = r.mT.contiguous()
-    return (left, None) if U is None else tuple(half.contiguous() for half in left.chunk(2, dim=-2)), q.mT
+    if U is None:
+        return (left, None), q.mT
+    upper, lower = left.chunk(2, dim=-2)
+    return (upper.contiguous(), lower.contiguous()), q.mT
 
 
 def _logits(V: Tensor, U: Tensor | None, M: Tensor | None) -> Tensor:

@@ -1,7 +1,7 @@
 """Where the flow of Node2Vec ends: fixed points, what C does to the spectrum, and the floor of the loss."""
 
 import math
-from typing import NamedTuple
+from typing import NamedTuple, cast
 
 import torch
 from scipy.optimize import brentq
@@ -44,6 +44,11 @@ class FlowSpectrum(NamedTuple):
 
     norms: Tensor
     eigenvalues: Tensor
+
+    def __repr__(self) -> str:
+        return (
+            f"FlowSpectrum(norms of shape {tuple(self.norms.shape)}, eigenvalues of shape {tuple(self.eigenvalues.shape)})"
+        )
 
 
 def flow_spectrum(V, graph: Graph, *, self_edges: bool = False) -> FlowSpectrum:
@@ -103,6 +108,9 @@ class CycleFixedPoint(NamedTuple):
     gram: Tensor
     eigenvalues: Tensor
 
+    def __repr__(self) -> str:
+        return f"CycleFixedPoint(n_nodes={len(self.gram)}, a={self.a:.5f}, {len(self.eigenvalues)} eigenvalues)"
+
 
 def cycle_fixed_point(n: int) -> CycleFixedPoint:
     """Return where tied Node2Vec on a cycle ends, in closed form: ``V V^T_ij = a cos(theta_(i - j))``, of rank 2.
@@ -140,7 +148,7 @@ def cycle_fixed_point(n: int) -> CycleFixedPoint:
     above = 1.0
     while excess(above) < 0:
         above *= 2
-    a = brentq(excess, 0.0, above, xtol=1e-13)
+    a = cast(float, brentq(excess, 0.0, above, xtol=1e-13))  # without full_output it is a number
     modes = torch.outer(torch.arange(n // 2 + 1, dtype=torch.float64), theta).cos()  # cos(k theta_j)
     eigenvalues = 2 * modes[:, 1] - 2 * modes @ torch.softmax(a * theta.cos(), dim=0)
     return CycleFixedPoint(a, a * (theta[:, None] - theta).cos(), eigenvalues)

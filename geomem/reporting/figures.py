@@ -8,7 +8,7 @@ import networkx as nx
 import numpy as np
 import torch
 from matplotlib.axes import Axes
-from matplotlib.colors import to_rgba_array
+from matplotlib.colors import Normalize, to_rgba_array
 from scipy.linalg import orthogonal_procrustes
 from torch import Tensor
 
@@ -30,11 +30,11 @@ COLORS = {
     "incidence": "#d55e00",
     "null": "#b0b0b0",
 }
-"""One colour a model all through the book (Okabe and Ito's set, told apart by colour-blind readers)."""
+"""One colour per model throughout the book (Okabe and Ito's set, told apart by colour-blind readers)."""
 STYLES = {"associative": "--", "look-up": "--", "incidence": ":"}
-"""Dashed where a memory's curve often lies on another's."""
+"""Dashed or dotted, for curves that often lie on top of another."""
 SERIES = ("#0072b2", "#e69f00", "#009e73", "#cc79a7", "#d55e00", "#56b4e9")
-"""Colours of lines that are no model, in order."""
+"""Colours of lines that do not stand for a model, in order."""
 INK = "#333333"
 WIDTH = 9.0
 """Width of a full figure in inches: 900 pixels at the book's 100 dpi."""
@@ -80,9 +80,9 @@ def layout(graph: Graph) -> np.ndarray:
     row = {label: number for number, label in enumerate(graph.labels)}
     parts = sorted(nx.connected_components(network), key=lambda part: (-len(part), min(row[x] for x in part)))
     for part in parts:
-        part = sorted(part, key=row.get)
-        start = nx.circular_layout(part) if len(part) > 2 else None
-        spots = nx.kamada_kawai_layout(network.subgraph(part), pos=start) if len(part) > 2 else nx.circular_layout(part)
+        part = sorted(part, key=row.__getitem__)
+        circle = nx.circular_layout(part)  # type: ignore[arg-type]  # networkx takes any list of nodes, its types say a graph
+        spots = nx.kamada_kawai_layout(network.subgraph(part), pos=circle) if len(part) > 2 else circle
         xy = np.array([spots[node] for node in part])
         xy = (xy - xy.mean(0)) / max(np.linalg.norm(xy - xy.mean(0), axis=1).max(), 1e-9)
         scale = 1.0 if part == parts[0] else max(0.35, (len(part) / len(parts[0])) ** 0.5)
@@ -94,7 +94,7 @@ def layout(graph: Graph) -> np.ndarray:
 
 
 def node_colors(graph: Graph) -> np.ndarray:
-    """Return one colour a node, RGBA ``(n, 4)``: the same rule for all graphs, the angle at which ``layout`` puts it."""
+    """Return one colour per node, RGBA ``(n, 4)``: the same rule for all graphs, the angle at which ``layout`` puts it."""
     places, colors = layout(graph), np.zeros((graph.n_nodes, 4))
     components = graph.components().numpy()
     for component in np.unique(components):
@@ -119,7 +119,7 @@ def draw_graph(
         labels: Whether to write the labels; by default up to 20 nodes with short names.
         places: ``(n, 2)``; by default ``layout(graph)``.
         size: Marker area in points squared.
-        colors: One a node, anything matplotlib knows; by default ``node_colors``.
+        colors: One per node, in any form that matplotlib knows; by default ``node_colors``.
     """
     places = layout(graph) if places is None else np.asarray(places)
     size = size or float(np.clip(1500 / graph.n_nodes, 14, 110))
@@ -157,7 +157,7 @@ def plane(E: Tensor, graph: Graph) -> np.ndarray:
 def embedding(E: Tensor, graph: Graph, ax: Axes, *, labels: bool | None = False, size: float | None = None) -> Axes:
     """Draw an embedding on its two leading principal components, turned to resemble the graph's layout.
 
-    The turn is a rotation or reflection, so shapes are the embedding's own.
+    Only rotated or reflected, so that shapes are those of the embedding.
 
     Args:
         E: One embedding, ``(n, m)``.
@@ -187,19 +187,19 @@ def heat_map(
         center: The value in the middle of a two-sided colour scale; None for one-sided.
         low: Least value of a one-sided scale; by default the least entry off the diagonal.
         high: Largest value of the scale; by default the largest entry off the diagonal.
-        bar: Whether to draw the colour bar; one a row is enough where rows share a scale.
-        diagonal: Draw it all the same: rows and columns are different nodes.
+        bar: Whether to draw the colour bar; one per row is enough where panels share a scale.
+        diagonal: Draw the diagonal too, where rows and columns are different things.
     """
     values = torch.as_tensor(matrix).double().numpy().copy()
     if not diagonal:
         np.fill_diagonal(values, np.nan)
-    low = np.nanmin(values) if low is None else low
-    high = np.nanmax(values) if high is None else high
+    least = float(np.nanmin(values)) if low is None else low
+    most = float(np.nanmax(values)) if high is None else high
     if center is not None:
-        reach = max(high - center, center - low, 1e-9)
-        norm, colors = plt.Normalize(center - reach, center + reach), "RdBu_r"
+        reach = max(most - center, center - least, 1e-9)
+        norm, colors = Normalize(center - reach, center + reach), "RdBu_r"
     else:
-        norm, colors = plt.Normalize(low, high), "viridis"
+        norm, colors = Normalize(least, most), "viridis"
     colors = plt.get_cmap(colors).with_extremes(bad="#d0d0d0")
     image = ax.imshow(values, cmap=colors, norm=norm, interpolation="nearest")
     ax.set_xticks([])
@@ -217,18 +217,18 @@ def band(x, values: Tensor, ax: Axes, *, color: str = INK, label: str = "", mark
 
     Args:
         x: ``(T,)``.
-        values: ``(T, S)``, one column a seed.
+        values: ``(T, S)``, one column per seed.
         ax: Where to draw.
         color: Of the line and, lighter, the band.
         label: For the legend.
         marker: Of the points.
         style: Of the line.
     """
-    x, values = np.asarray(x), np.asarray(torch.as_tensor(values).double())
+    x, curves = np.asarray(x), np.asarray(torch.as_tensor(values).double())
     over = 2 if style == "-" else 3  # a dashed line shows on a solid one, not under it
-    ax.plot(x, values.mean(1), style, color=color, label=label, marker=marker, markersize=4, linewidth=1.6, zorder=over)
-    if values.shape[1] > 1:
-        ax.fill_between(x, *_spread(values, axis=1), color=color, alpha=0.18, linewidth=0)
+    ax.plot(x, curves.mean(1), style, color=color, label=label, marker=marker, markersize=4, linewidth=1.6, zorder=over)
+    if curves.shape[1] > 1:
+        ax.fill_between(x, *_spread(curves, axis=1), color=color, alpha=0.18, linewidth=0)
     return ax
 
 
@@ -258,7 +258,7 @@ def sweep(frame, x: str, y: str, ax: Axes, *, by: str | None = None) -> Axes:
     for number, (name, lines) in enumerate(frame.groupby(by) if by else [(None, frame)]):
         groups = [(place, group[y].to_numpy(float)) for place, group in lines.groupby(x)]
         label = "" if by is None else f"{by} {name}"
-        color = COLORS.get(name, SERIES[number % len(SERIES)])
+        color = COLORS.get(str(name), SERIES[number % len(SERIES)])
         places = [place for place, _ in groups]
         ax.plot(places, [values.mean() for _, values in groups], "o-", color=color, label=label, markersize=4, linewidth=1.6)
         ends = np.array([_spread(values) for _, values in groups]).T
@@ -269,7 +269,7 @@ def sweep(frame, x: str, y: str, ax: Axes, *, by: str | None = None) -> Axes:
 
 
 def by_hops(curves: Mapping[str, Tensor], ax: Axes) -> Axes:
-    """Draw mean cosine against hop distance, one band a model.
+    """Draw mean cosine against hop distance, one band per model.
 
     Args:
         curves: Model name to ``(S, max_hops + 1)``, as ``cosine_by_hops`` gives; 0 hops (self) is left out.
@@ -280,13 +280,19 @@ def by_hops(curves: Mapping[str, Tensor], ax: Axes) -> Axes:
         hops = np.arange(1, values.shape[-1])
         band(hops, values.T[1:], ax, color=COLORS.get(model, INK), label=model, marker="o", style=STYLES.get(model, "-"))
     ax.set_xlabel("hops", fontsize=9)
-    if ax.get_subplotspec().is_first_col() or len(ax.get_shared_y_axes().get_siblings(ax)) == 1:
+    if _in_first_column(ax) or len(ax.get_shared_y_axes().get_siblings(ax)) == 1:
         ax.set_ylabel("cosine", fontsize=9)
     return ax
 
 
+def _in_first_column(ax: Axes) -> bool:
+    """Return whether no panel of the figure stands to the left of this one."""
+    place = ax.get_subplotspec()
+    return place is None or place.is_first_col()
+
+
 def cumulative(curves: Mapping[str, Tensor], ax: Axes, *, dims: int | None = None) -> Axes:
-    """Draw cumulative energy over non-trivial dimensions with its chance line, one band a model.
+    """Draw cumulative energy over non-trivial dimensions with its chance line, one band per model.
 
     Args:
         curves: Model name to ``(S, K)``, as ``Spectrum.cumulative_energy`` gives.
@@ -301,7 +307,7 @@ def cumulative(curves: Mapping[str, Tensor], ax: Axes, *, dims: int | None = Non
     if dims is not None:
         ax.axvline(dims, color="#bbbbbb", linewidth=0.8)
     ax.set_xlabel("non-trivial dimensions", fontsize=9)
-    if ax.get_subplotspec().is_first_col():
+    if _in_first_column(ax):
         ax.set_ylabel("share of energy", fontsize=9)
     return ax
 
@@ -313,7 +319,7 @@ def by_eigenspace(E: Tensor, spectrum: Spectrum, ax: Axes, *, color: str = INK) 
     ten seeds all of them), and the dotted line is chance.
 
     Args:
-        E: Embeddings, one a seed, ``(S, n, m)``.
+        E: Embeddings, one per seed, ``(S, n, m)``.
         spectrum: Of the graph they are measured against.
         ax: Where to draw.
         color: Of the bars.
@@ -345,7 +351,7 @@ def table(rows: Sequence[Sequence], header: Sequence[str]) -> str:
     """Return a Markdown table: text to the left, numbers to the right.
 
     Args:
-        rows: Cells; floats are shown with three significant digits, tensors of one value a seed as mean ± sd.
+        rows: Cells; floats are shown with three significant digits, tensors of one value per seed as mean ± sd.
         header: Column names.
 
     Example:

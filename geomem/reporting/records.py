@@ -19,7 +19,7 @@ def record(name: str, values, *, template: str, digits: int = 8) -> None:
 
     Args:
         name: What evidence lists call it: lower case, digits and underscores.
-        values: One number a seed, or a single number.
+        values: One number per seed, or a single number.
         template: A sentence with one ``{}`` where "mean +- sd (n = ...)" goes.
         digits: Significant digits that are kept, 1 to 17. Eight are the same on every processor; after a long training
             fewer may be.
@@ -104,7 +104,7 @@ def load_records(notebook: str | Path) -> dict[str, list[dict]]:
         notebook: Path of an ``.ipynb`` file.
 
     Raises:
-        ValueError: If there is no such file or it is no notebook.
+        ValueError: If there is no such file, or it is not a notebook.
 
     Source:
         Ours.

@@ -36,7 +36,7 @@ def exceeds_null(values, null, *, errors: float = 3.0) -> bool:
     """Return whether the mean lies more than ``errors`` standard errors of the difference above the null's mean.
 
     Args:
-        values: One number a seed, ``(n,)``, n at least 2.
+        values: One number per seed, ``(n,)``, n at least 2.
         null: The same measure on random embeddings of equal shape and number, ``(m,)``.
         errors: How many standard errors.
 

@@ -13,12 +13,12 @@ from .. import _checks
 
 @dataclass(frozen=True, eq=False)
 class Study:
-    """Hold the runs of a study, by condition: what does not fit into a chapter, and the command that made it.
+    """Hold the runs of a study, by condition: results that take too long for a chapter, with the command that made them.
 
     Args:
         name: Its name in ``book/studies.toml``.
         purpose: What it is for.
-        seeds: One run a seed and condition.
+        seeds: One run per seed and condition.
         hours: What all runs took on one core, together.
         runs: Results by condition; a study without conditions has one, "".
         about: Commit, versions, device and settings.
@@ -30,6 +30,9 @@ class Study:
     hours: float
     runs: dict[str, list[dict]]
     about: dict
+
+    def __repr__(self) -> str:
+        return f"Study({self.name!r}, {len(self.runs)} conditions, {len(self.seeds)} seeds, {self.hours:.2g} hours)"
 
     def final(self, *keys, condition: str = "") -> Tensor:
         """Return a result at the end of every run, ``(n, ...)``: ``final("token_accuracy")``."""
@@ -89,7 +92,7 @@ def steps_to(steps: Tensor, values: Tensor, level: float) -> Tensor:
     Args:
         steps: ``(T,)``.
         values: ``(n, T)``.
-        level: What is to be reached.
+        level: The value to reach.
 
     Source:
         Ours.

@@ -2,11 +2,15 @@
 
 from collections.abc import Iterator
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from .job import RUN_ID, needs, record_of
 
+if TYPE_CHECKING:
+    import pandas
 
-def load_sweep(folder: str | Path):
+
+def load_sweep(folder: str | Path) -> "pandas.DataFrame":
     """Return the runs in a folder as a pandas frame, derived from their records.
 
     Args:

@@ -23,7 +23,7 @@ class Spectrum:
         self_edges: Add the identity to A first.
 
     Attributes:
-        values: One eigenvalue an eigenspace, float64 ``(n_eigenspaces,)``.
+        values: One eigenvalue per eigenspace, float64 ``(n_eigenspaces,)``.
         multiplicities: Their dimensions, int64 ``(n_eigenspaces,)``; they sum to n.
         trivial: Which eigenspaces are trivial, bool ``(n_eigenspaces,)``.
         fiedler_dims: Dimensions that ``fiedler_energy`` counts by default.
@@ -200,7 +200,7 @@ def effective_rank(E) -> Tensor:
         float64 ``(...,)``, from 1 to min(n, m).
 
     Raises:
-        ValueError: If E is no table, not finite, or zero.
+        ValueError: If E is not a table, not finite, or zero.
 
     Source:
         After Roy and Vetterli (2007).

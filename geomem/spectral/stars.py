@@ -52,7 +52,7 @@ def path_star_fiedler_energy(E, graph: Graph) -> Tensor:
         float64 ``(...,)``; chance is ``(degree - 1) / (n - 1)``.
 
     Raises:
-        ValueError: If the graph is no path-star, or E does not fit or has no energy outside the top eigenvector.
+        ValueError: If the graph is not a path-star, or E does not fit or has no energy outside the top eigenvector.
 
     Source:
         Ours.
@@ -78,7 +78,7 @@ def path_star_fiedler_energy(E, graph: Graph) -> Tensor:
 
 
 def path_star_arms(graph: Graph) -> Tensor:
-    """Return the arms of a path-star without its root, int64 ``(degree, length - 1)``, or say that it is none."""
+    """Return the arms of a path-star without its root, int64 ``(degree, length - 1)``; other graphs raise a ValueError."""
     n, paths = require_graph(graph).n_nodes, graph.paths
     steps = torch.stack([paths[:, :-1], paths[:, 1:]], dim=-1).reshape(-1, 2)
     keys = [(pairs.amin(1) * n + pairs.amax(1)).sort().values for pairs in (steps, graph.edges)]

@@ -2,6 +2,7 @@
 
 import hashlib
 from dataclasses import dataclass
+from typing import Protocol, runtime_checkable
 
 import torch
 from torch import Tensor
@@ -35,11 +36,115 @@ class Vocabulary:
     def __post_init__(self):
         _checks.integer("n_nodes", self.n_nodes, least=2)
 
-    PAD = property(lambda self: self.n_nodes, doc="Fills a row to equal length.")
-    EDGE = property(lambda self: self.n_nodes + 1, doc="Begins an edge example.")
-    PATH = property(lambda self: self.n_nodes + 2, doc="Begins a path example.")
-    PAUSE = property(lambda self: self.n_nodes + 3, doc="Gives the model a step without a target.")
-    n_tokens = property(lambda self: self.n_nodes + 4, doc="Nodes and specials together.")
+    @property
+    def PAD(self) -> int:
+        """Fills a row to equal length."""
+        return self.n_nodes
+
+    @property
+    def EDGE(self) -> int:
+        """Begins an edge example."""
+        return self.n_nodes + 1
+
+    @property
+    def PATH(self) -> int:
+        """Begins a path example."""
+        return self.n_nodes + 2
+
+    @property
+    def PAUSE(self) -> int:
+        """Gives the model a step without a target."""
+        return self.n_nodes + 3
+
+    @property
+    def n_tokens(self) -> int:
+        """Nodes and specials together."""
+        return self.n_nodes + 4
+
+
+class Source(Protocol):
+    """Draw training examples, and say where in its order it stands, so that a checkpoint can go on from there."""
+
+    def draw(self, k: int) -> tuple[Tensor, Tensor]:
+        """Return k inputs ``(k, length)`` and targets ``(k, n_targets)``."""
+        ...
+
+    def state(self) -> Tensor | None:
+        """Return what a checkpoint keeps; None where draws depend on the generator alone."""
+        ...
+
+    def resume(self, state: Tensor | None) -> None:
+        """Go on from what ``state`` returned."""
+        ...
+
+
+@runtime_checkable
+class Task(Protocol):
+    """Say what ``train`` needs of a task.
+
+    Attributes:
+        seed: Seeds the samples that evaluations read.
+        n_paths: How many training paths there are, at most so many a step; None where each is drawn afresh.
+        n_targets: Tokens of a path's answer.
+        context: Length of a path's inputs.
+
+    Source:
+        Ours.
+    """
+
+    seed: int
+
+    @property
+    def n_paths(self) -> int | None: ...  # noqa: D102
+    @property
+    def n_targets(self) -> int: ...  # noqa: D102
+    @property
+    def context(self) -> int: ...  # noqa: D102
+
+    @property
+    def vocabulary(self) -> Vocabulary:
+        """The tokens."""
+        ...
+
+    @property
+    def settings(self) -> dict:
+        """All that defines the task, for a file; ``kind`` is its name in ``TASKS``."""
+        ...
+
+    def tensors(self) -> dict[str, Tensor]:
+        """Return the arrays that ``restore`` needs besides the settings."""
+        ...
+
+    @classmethod
+    def restore(cls, tensors: dict[str, Tensor], settings: dict) -> "Task":
+        """Make the task again from ``tensors`` and ``settings``."""
+        ...
+
+    def source(self, generator: torch.Generator) -> Source:
+        """Return what draws training paths, on the generator's device."""
+        ...
+
+    def held(self) -> dict[str, tuple[Tensor, Tensor]]:
+        """Return the inputs and targets to evaluate on, by split; there may be none."""
+        ...
+
+
+@runtime_checkable
+class GraphTask(Task, Protocol):
+    """Say what ``train`` needs of a task whose facts are the edges of one graph, besides what every task has.
+
+    Attributes:
+        graph: The graph.
+        edges: The trained facts as token rows ``[EDGE] u v``, int64 ``(n_facts, 3)``.
+        self_edges: Whether ``u -> u`` is trained too.
+
+    Source:
+        Ours.
+    """
+
+    graph: Graph
+    edges: Tensor
+    self_edges: bool
 
 
 class Rows:
@@ -65,13 +170,22 @@ class Rows:
         rows, self.order = self.order[:k], self.order[k:]
         return self.inputs[rows], self.targets[rows]
 
+    def state(self) -> Tensor:
+        """Return the rows that are still to be drawn before any is drawn again."""
+        return self.order
+
+    def resume(self, state: Tensor | None) -> None:
+        """Go on from what ``state`` returned."""
+        if state is not None:
+            self.order = state.to(self.inputs.device)
+
 
 def graph_settings(graph: Graph) -> dict:
     """Return what identifies a graph in a file's settings: name, size, root, and a digest of its edges."""
     root = None if graph.root is None else int(graph.root)
     about = {"name": graph.name, "n_nodes": int(graph.n_nodes), "root": root}
     about |= {} if graph.fiedler_dims is None else {"fiedler_dims": graph.fiedler_dims}
-    return about | {"digest": hashlib.sha256(graph.edges.numpy()).hexdigest()}
+    return about | {"digest": hashlib.sha256(graph.edges.numpy().tobytes()).hexdigest()}
 
 
 def restored_graph(tensors: dict[str, Tensor], about: dict) -> Graph:

@@ -20,7 +20,7 @@ def edge_examples(graph: Graph, *, directions: str = "both", self_edges: bool = 
 
     Raises:
         TypeError: If ``graph`` is not a Graph.
-        ValueError: If ``directions`` is none of the three.
+        ValueError: If ``directions`` is not one of these.
 
     Source:
         Paper, in-weights task.
@@ -67,7 +67,9 @@ class EdgeTask:
         (8, 1)
     """
 
-    n_paths, n_targets, context = 0, 1, 2
+    n_paths = 0
+    n_targets = 1
+    context = 2
 
     def __init__(
         self, graph: Graph, *, directions: str = "both", self_edges: bool = False, held_out: float = 0.0, seed: int = 0
@@ -108,12 +110,12 @@ class EdgeTask:
         return cls(restored_graph(tensors, settings["graph"]), **given)
 
     def source(self, generator: torch.Generator) -> Rows:
-        """Return a source of no paths: there are none."""
+        """Return an empty source: this task has no paths."""
         nothing = torch.empty(0, 2, dtype=torch.int64, device=generator.device)
         return Rows(nothing, nothing[:, :1], generator)
 
     def held(self) -> dict[str, tuple[Tensor, Tensor]]:
-        """No paths to evaluate on: an edge held out is no answer that a trained model could be right about."""
+        """Return no examples: a held-out edge does not follow from the trained ones, so no model could answer it."""
         return {}
 
     def _kept(self, generator: torch.Generator) -> Tensor:
@@ -126,7 +128,7 @@ class EdgeTask:
         heads, tails = graph.edges.numpy().T
         weights = coo_array((1.0 + order.numpy(), (heads, tails)), shape=(graph.n_nodes, graph.n_nodes))
         forest = minimum_spanning_tree(weights.tocsr())
-        rank = torch.from_numpy(forest.tocoo().data).long() - 1  # the weight tells which edge it was
+        rank = torch.from_numpy(forest.tocoo().data).long() - 1  # the weight identifies the edge
         in_forest = torch.isin(order, rank)
         free = (~in_forest).nonzero().flatten()
         if len(free) < wanted:

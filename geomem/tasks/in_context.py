@@ -1,6 +1,5 @@
 """The in-context twin of the path task: a fresh graph stands in every prompt."""
 
-import math
 from dataclasses import dataclass
 
 import torch
@@ -15,8 +14,15 @@ from .base import Vocabulary
 class PromptVocabulary(Vocabulary):
     """The tokens of the in-context task: one more, DUMMY, stands for every answer token in teacherless training."""
 
-    DUMMY = property(lambda self: self.n_nodes + 4, doc="The paper's `$`.")
-    n_tokens = property(lambda self: self.n_nodes + 5, doc="Nodes and specials together.")
+    @property
+    def DUMMY(self) -> int:
+        """The paper's `$`."""
+        return self.n_nodes + 4
+
+    @property
+    def n_tokens(self) -> int:
+        """Nodes and specials together."""
+        return self.n_nodes + 5
 
 
 def in_context_examples(
@@ -24,7 +30,7 @@ def in_context_examples(
 ) -> tuple[Tensor, Tensor]:
     """Draw fresh path-stars, each with its edges in the prompt: ``u v u v ... [PATH] start goal``, then the path.
 
-    Nothing can be memorised: node names, order of the edges and goal are drawn anew for every example.
+    Nothing can be memorised, because node names, the order of edges, and the goal are drawn anew for every example.
 
     Args:
         degree: Arms of each graph.
@@ -39,7 +45,7 @@ def in_context_examples(
         ``length`` positions answer.
 
     Raises:
-        TypeError: If a size is no integer.
+        TypeError: If a size is not an integer.
         ValueError: If a size is out of range, or names are fewer than nodes.
 
     Source:
@@ -91,7 +97,8 @@ class InContextTask:
         (0.5, 14, {'validation': 1000, 'test': 1000})
     """
 
-    n_paths = math.inf
+    n_paths = None
+    """Unlimited: each is drawn afresh."""
 
     def __init__(
         self,
@@ -110,14 +117,24 @@ class InContextTask:
         self.teacherless = _checks.boolean("teacherless", teacherless)
         self.n_held = _checks.integer("n_held", n_held, least=1)
         self.seed = _checks.seed_of("seed", seed)
-        self.edges = torch.empty(0, 3, dtype=torch.int64)
 
     def __repr__(self) -> str:
         return f"InContextTask({self.degree}, {self.length}, names={self.names}, teacherless={self.teacherless})"
 
-    n_targets = property(lambda self: self.length, doc="Tokens of an answer.")
-    chance = property(lambda self: 1 / self.degree, doc="Accuracy of guessing the first hop.")
-    vocabulary = property(lambda self: PromptVocabulary(self.names), doc="The tokens.")
+    @property
+    def n_targets(self) -> int:
+        """Tokens of an answer."""
+        return self.length
+
+    @property
+    def chance(self) -> float:
+        """Accuracy of guessing the first hop."""
+        return 1 / self.degree
+
+    @property
+    def vocabulary(self) -> PromptVocabulary:
+        """The tokens."""
+        return PromptVocabulary(self.names)
 
     @property
     def context(self) -> int:
@@ -158,8 +175,13 @@ class InContextTask:
 
         def __init__(self, task: "InContextTask", generator: torch.Generator):
             self.task, self.generator = task, generator
-            self.order = torch.empty(0, dtype=torch.int64)
 
         def draw(self, k: int) -> tuple[Tensor, Tensor]:
             """Return k fresh inputs and targets."""
             return self.task._draw(k, self.generator)
+
+        def state(self) -> None:
+            """Nothing to keep: the generator alone decides what comes next."""
+
+        def resume(self, state: Tensor | None) -> None:
+            """Nothing to resume."""

@@ -19,7 +19,7 @@ class PathTask:
         graph: A graph with paths, of length 3 or more.
         train_fraction: Share of the paths (or first hops) not held out for the test, in (0, 1).
         validation_fraction: Share of those that is taken out for validation, in [0, 1).
-        split: "leaf" splits the paths; "first" splits the first hops, so that none is shared.
+        split: "leaf" splits the paths; "first" splits the first hops, so that training and test share no first hop.
         target: "full" is the whole path, root to leaf; "first" is the *hardest token* alone, the node after the root.
         reverse: Answer from leaf to root; the first token is then the leaf's parent.
         pauses: Pause tokens after the leaf, at least 0.
@@ -148,7 +148,7 @@ class PathTask:
             int64 ``(k, n_targets)``.
 
         Raises:
-            ValueError: If a listed node is no leaf.
+            ValueError: If a listed node is not a leaf.
         """
         answer = self.graph.paths_to(leaves)
         leaves = answer[:, -1]

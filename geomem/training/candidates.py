@@ -1,4 +1,4 @@
-"""Cheap steps on large path-stars: a step borrows a few whole arms of the table and trains on them alone.
+"""Cheap steps on large path-stars: a step draws a few whole arms and trains only on their rows of the table.
 
 A step draws k of the star's d arms. Their facts, and the paths of those among them that are trained, are its examples; their
 nodes, the root and the special tokens are its candidates, in place of all tokens. Arms that were not drawn are like the
@@ -6,7 +6,7 @@ drawn ones: in a question's softmax, the nodes of *other* drawn arms count (d - 
 function is right on average over draws, and exact when all arms are drawn. Hard negatives, a question's own arm, are
 always among the candidates.
 
-So a step is one on the small star of k arms, numbered alike every time; only which rows of the table it borrows changes.
+So a step is one on a small star of k arms, numbered the same way every time; only the rows of the table it uses change.
 """
 
 import math
@@ -26,8 +26,8 @@ class Arms:
     Args:
         paths: The star's paths, root to leaf, int64 ``(d, l)``.
         specials: Token ids that are always candidates, int64 ``(s,)``.
-        k: Arms a step, 2 to d.
-        generator: Draws the arms, each once before any is drawn again; at most k - 1 sit out a pass.
+        k: Arms per step, 2 to d.
+        generator: Draws the arms, each once before any is drawn again; at most k - 1 are left out of a pass.
         dtype: Of the log weights.
     """
 
@@ -47,7 +47,7 @@ class Arms:
         self.weights = (other * ((asked != self.arm) & (self.arm >= 0))).to(dtype)
 
     def draw(self) -> tuple[Tensor, Tensor]:
-        """Return the drawn arms, int64 ``(k,)``, and the tokens whose rows they borrow, int64 ``(c,)``."""
+        """Return the drawn arms, int64 ``(k,)``, and the tokens whose rows they use, int64 ``(c,)``."""
         if len(self.order) < self.k:
             self.order = torch.randperm(self.d, generator=self.generator, device=self.nodes.device)
         arms, self.order = self.order[: self.k], self.order[self.k :]
@@ -106,7 +106,7 @@ class Questions:
 
 
 def facts(arms: Arms) -> Questions:
-    """Return the directed edges of the small star as questions, one a node: its answers share their logits."""
+    """Return the directed edges of the small star as questions, one per node: the answers of a node share its logits."""
     both = torch.cat([arms.edges, arms.edges.flip(1)])
     return Questions(arms, arms.arm[: arms.n_nodes], both[:, 0], both[:, 1])
 
@@ -118,7 +118,7 @@ class ArmSteps:
 
     Args:
         model: The model, on its device.
-        task: A task that ``check`` has let pass.
+        task: A task that ``check`` has accepted.
         recipe: All stages.
         generator: Draws the arms.
     """
@@ -135,7 +135,7 @@ class ArmSteps:
             drawn, tokens = graph.paths[: arms.k, -1], torch.cat([graph.paths[: arms.k, 1:].flatten(), arms.root.cpu()])
             number = torch.empty(words.n_tokens, dtype=torch.int64)
             number[torch.cat([tokens, specials.cpu()])] = torch.arange(small.n_tokens)
-            self.paths = tuple(number[part].to(device) for part in task.examples(drawn))  # alike for all draws
+            self.paths = tuple(number[part].to(device) for part in task.examples(drawn))  # the same for all draws
             self.trained = torch.isin(graph.paths[:, -1], task.train_leaves).to(device)
         rates = [stage.rate(k) for stage in recipe for k in range(stage.steps)]
         decays = [stage.weight_decay if stage.decay is None else stage.decay for stage in recipe for _ in range(stage.steps)]
@@ -166,29 +166,29 @@ class ArmSteps:
         return Questions(self.arms, kept.repeat_interleave(targets.shape[1]), asked, targets.flatten()).loss(hidden, rows)
 
     def update(self) -> None:
-        """Let the table take the step."""
+        """Apply the gradient to the table."""
         if self.rows.grad is not None:
             self.lazy.step(self.tokens, self.rows.grad, self.step)
         self.step += 1
 
     @torch.no_grad()
     def sync(self) -> None:
-        """Bring the model's table up to date, for who reads it; no later step is changed by it."""
+        """Copy the trained rows into the model's table, so that it can be read; later steps are not affected."""
         if self.model.embedding.requires_grad:
             self.model.embedding.copy_(self.lazy.whole(self.step))
 
     def tensors(self) -> dict[str, Tensor]:
-        """Return what steps change, for a checkpoint."""
+        """Return the tensors that training changes, for a checkpoint."""
         return {"arms.order": self.arms.order} | {f"arms.{name}": value for name, value in self.lazy.tensors().items()}
 
     def restore(self, tensors: dict[str, Tensor], step: int) -> None:
-        """Take it up again after ``step`` steps; names come without "arms."."""
+        """Continue from these tensors after ``step`` steps; their names come without "arms."."""
         self.arms.order, self.step = tensors["order"].to(self.arms.nodes.device), step
         self.lazy.restore(tensors)
 
 
 def check(model: SequenceModel, task, recipe, compile) -> None:
-    """Say in one sentence why a recipe with arms cannot be trained, before anything is."""
+    """Raise a ValueError if a recipe with arms cannot be trained, before any training starts."""
     k = recipe[0].arms
     if any((stage.arms, stage.table) != (k, recipe[0].table) for stage in recipe):
         raise ValueError("arms and table must be the same in all stages of a recipe, because one optimiser serves them all.")
@@ -205,6 +205,6 @@ def check(model: SequenceModel, task, recipe, compile) -> None:
     if len(task.edges) != 2 * task.graph.n_edges or task.self_edges:
         raise ValueError(f"arms must be 0 unless both directions of all edges are trained and nothing else, got {k}.")
     if model.untied is not None:
-        raise ValueError(f"arms must be 0 for an untied model, got {k}: the rows it borrows are of one table.")
+        raise ValueError(f"arms must be 0 for an untied model, got {k}: the rows it draws are of one table.")
     if compile:
         raise ValueError(f"compile must be False where a stage draws arms, got {compile!r}.")

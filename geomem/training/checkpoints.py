@@ -16,7 +16,7 @@ NAME = "run.safetensors"
 
 
 def folder_of(folder: str | Path) -> Path:
-    """Make the folder if it is missing, and refuse it when nothing can be written there."""
+    """Make the folder if it is missing; raise a ValueError if it cannot be written to."""
     if not os.fspath(folder):
         raise ValueError("folder must have a name, got ''. Write '.' for the one you are in.")
     folder = Path(folder)
@@ -72,7 +72,7 @@ def read(folder: str | Path) -> tuple[dict[str, Tensor], dict]:
     try:
         with safe_open(path, framework="pt") as file:
             header = file.metadata() or {}
-            tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 (it is no dict)
+            tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 (the file is not a dict)
         text = header["info"]
         whole = header["digest"] == _digest(tensors, text)
     except (SafetensorError, KeyError, OSError, ValueError, RuntimeError):
@@ -87,5 +87,5 @@ def _digest(tensors: dict[str, Tensor], text: str) -> str:
     whole = hashlib.sha256(text.encode())
     for name, tensor in sorted(tensors.items()):
         whole.update(f"{name} {tensor.dtype} {tuple(tensor.shape)}".encode())
-        whole.update(tensor.reshape(-1).view(torch.uint8).numpy())
+        whole.update(tensor.reshape(-1).view(torch.uint8).numpy().data)
     return whole.hexdigest()

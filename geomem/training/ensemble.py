@@ -5,6 +5,7 @@ import math
 from collections.abc import Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from typing import Any
 
 import torch
 import torch.nn.functional as F
@@ -28,19 +29,19 @@ BETAS, EPS = (0.9, 0.999), 1e-8
 CHUNK_BYTES = 64 * 2**20
 """Parameters, gradients and two moments of members trained together stay below this: larger chunks are no faster."""
 LANES = 32
-"""AdamW's vectors never straddle two members, so a member's numbers do not depend on its company."""
+"""AdamW's vector instructions never mix two members, so a member's numbers do not depend on the others in its batch."""
 
 
 @dataclass(frozen=True, eq=False)
 class Ensemble:
-    """Hold what an ensemble of B members left: T snapshots, n nodes.
+    """Hold the results of an ensemble of B members: T snapshots, n nodes.
 
     Args:
         steps: Steps taken at each snapshot, int64 ``(T,)``; the last is the final state.
         embeddings: Node rows of the embedding table, ``(T, B, n, width)``.
         loss: Mean cross-entropy over directed edges, nats, without dropout, ``(T, B)``.
-        edge_recall: As in ``metrics``, of the trained directions, float64 ``(T, B)``; NaN where a member has diverged.
-        knobs: One value a member for lr, weight_decay, init_std, dropout and seed, ``(B,)`` each; seeds run fastest.
+        edge_recall: As ``measures.edge_recall``, of the trained directions, float64 ``(T, B)``; NaN where a member diverged.
+        knobs: One value per member for lr, weight_decay, init_std, dropout and seed, ``(B,)`` each; seeds run fastest.
         settings: What ``SequenceModel`` was made with, the same for all members.
         training: What else all members share: schedule, precision, self_edges, directions.
     """
@@ -55,12 +56,19 @@ class Ensemble:
     settings: dict
     training: dict
 
+    def __repr__(self) -> str:
+        n_steps, members, n_nodes, width = self.embeddings.shape
+        return (
+            f"Ensemble({self.settings['core']!r}, {n_steps} snapshots to step {int(self.steps[-1])}, {members} members, "
+            f"n_nodes={n_nodes}, width={width}, edge_recall={float(self.edge_recall[-1].mean()):.3f})"
+        )
+
     def scores(self) -> Tensor:
         """Return the final logits over node tokens, v given u at ``[u, v]``, ``(B, n, n)``."""
         return self.final_scores
 
     def model(self, b: int) -> SequenceModel:
-        """Return member b as a model of its own, with its final parameters."""
+        """Return member b as a separate model, with its final parameters."""
         b = range(len(self.final_scores))[b]
         model = SequenceModel(**self.settings, dropout=float(self.knobs["dropout"][b]), seed=int(self.knobs["seed"][b]))
         model.to(self.embeddings.dtype).load_state_dict({name: stack[b] for name, stack in self.parameters.items()})
@@ -88,7 +96,7 @@ def train_ensemble(
     seeds: Sequence[int] = range(16),
     snapshots: Sequence[int] = (0,),
     precision: str = "float32",
-    device: str = "cpu",
+    device: str | torch.device = "cpu",
     memory: float = 1.0,
     workers: int = 1,
     progress: bool = False,
@@ -103,7 +111,7 @@ def train_ensemble(
     Members train in chunks. At widths that are multiples of 16 neither ``memory`` nor ``workers`` nor the other members
     change a bit of a member; at other widths, and for mamba, they may change the last ones (other kernels for other shapes).
 
-    Since the loss needs a node's answers once, the model reads n rows, not one an edge: ``u`` for cores that read one
+    Since the loss needs a node's answers once, the model reads n rows, not one per edge: ``u`` for cores that read one
     token, ``[EDGE] u`` for the others. One dropout draw serves all edges of a node.
 
     Args:
@@ -123,12 +131,12 @@ def train_ensemble(
         tied: Unembed with the embedding table.
         self_edges: Train ``u -> u`` too.
         directions: "both", "forward" or "backward"; only nodes with a target enter the loss.
-        seeds: One member a seed and knob setting.
+        seeds: One member per seed and setting of the knobs.
         snapshots: Steps at which to keep embeddings, loss and recall; the last step is always kept.
         precision: "float32", "float64", or "bf16" (autocast over float32 parameters).
-        device: "cpu", "cuda" or "auto".
-        memory: GiB for the runs and for the chunks in training, as counted: parameters, gradients, two moments, activations.
-        workers: Chunks that train side by side, at least 1; on two cores two, each with ``torch.set_num_threads(1)``.
+        device: "cpu", "cuda", "auto", or a ``torch.device``.
+        memory: GiB for results and for chunks in training, as estimated: parameters, gradients, two moments, activations.
+        workers: Chunks that train in parallel, at least 1; on two cores use 2, each with ``torch.set_num_threads(1)``.
         progress: Show a bar of the steps of all chunks.
 
     Returns:
@@ -136,8 +144,8 @@ def train_ensemble(
 
     Raises:
         TypeError: If an argument has the wrong type.
-        ValueError: If an argument is out of range or unknown, nothing is left to train, or memory does not hold the runs and
-            one member in training a worker.
+        ValueError: If an argument is out of range or unknown, nothing is left to train, or memory does not hold the results
+            and one member in training per worker.
 
     Source:
         Paper, tiny runs (AdamW, lr 0.01, cosine to a tenth, init std 0.02); the batch of knobs is ours.
@@ -159,7 +167,9 @@ def train_ensemble(
     device = _checks.device_of(device)
     _checks.boolean("self_edges", self_edges)
     members = _members(lr, weight_decay, init_std, dropout, seeds)
-    settings = dict(n_tokens=Vocabulary(graph.n_nodes).n_tokens, core=core, width=width, layers=layers, heads=heads)
+    settings: dict[str, Any] = dict(
+        n_tokens=Vocabulary(graph.n_nodes).n_tokens, core=core, width=width, layers=layers, heads=heads
+    )
     settings |= dict(context=2, position_std=1.0, tied=tied, frozen=frozen, core_std=core_std)
     template = SequenceModel(**settings)
     if not any(p.requires_grad for p in template.parameters()):
@@ -169,30 +179,30 @@ def train_ensemble(
         tokens = torch.cat([torch.full_like(tokens, Vocabulary(graph.n_nodes).EDGE), tokens], dim=1)
     targets = graph.targets(directions=directions, self_edges=self_edges)
     chunks = _chunks(members, template, tokens, len(kept), 8 if precision == "float64" else 4, memory, workers)
-    facts = dict(self_edges=self_edges, directions=directions)
+    facts: dict[str, Any] = dict(self_edges=self_edges, directions=directions)
     training = dict(schedule=schedule, precision=precision, **facts)
     from tqdm.auto import tqdm  # slow to import, and a notebook's where there is one
 
     with tqdm(total=steps * len(chunks), disable=not progress, unit="step") as bar, ThreadPoolExecutor(workers) as pool:
 
         def trained(chunk):
-            parts = _train_chunk(settings, chunk, tokens, targets, steps, SCHEDULES[schedule], kept, precision, device, bar)
-            scores = parts[2]
+            found = _train_chunk(settings, chunk, tokens, targets, steps, SCHEDULES[schedule], kept, precision, device, bar)
+            embeddings, loss, scores, final = found
             recall = edge_recall(scores.nan_to_num(), graph, **facts)
             recall = recall.masked_fill(~scores.isfinite().all(-1).all(-1), torch.nan)  # diverged: recalls nothing
-            return parts[0], parts[1], recall, scores[-1:].clone(), parts[3]
+            return (embeddings, loss, recall, scores[-1:].clone()), final
 
         parts = list((pool.map if workers > 1 else map)(trained, chunks))  # in this thread, Ctrl-C stops at once
-    embeddings, loss, recall, scores = (torch.cat([part[k] for part in parts], dim=1) for k in range(4))
-    parameters = {name: torch.cat([part[4][name] for part in parts]) for name in parts[0][4]}
+    embeddings, loss, recall, scores = (torch.cat([tables[k] for tables, _ in parts], dim=1) for k in range(4))
+    parameters = {name: torch.cat([final[name] for _, final in parts]) for name in parts[0][1]}
     knobs = {name: torch.tensor([member[name] for member in members], dtype=torch.float64) for name in KNOBS}
     knobs["seed"] = torch.tensor([member["seed"] for member in members])
     return Ensemble(torch.tensor(kept), embeddings, loss, recall, knobs, scores[-1], parameters, settings, training)
 
 
 def _members(lr, weight_decay, init_std, dropout, seeds) -> list[dict]:
-    """Return one dict a member: the grid of the knobs, seeds fastest."""
-    rules = {
+    """Return one dict per member: the grid of the knobs, seeds fastest."""
+    rules: dict[str, dict[str, Any]] = {
         "lr": {"above": 0},
         "weight_decay": {"least": 0},
         "init_std": {"above": 0},
@@ -201,7 +211,7 @@ def _members(lr, weight_decay, init_std, dropout, seeds) -> list[dict]:
     axes = []
     for name, value in zip(KNOBS, (lr, weight_decay, init_std, dropout), strict=True):
         value = value.tolist() if hasattr(value, "tolist") else value
-        listed = list(value) if isinstance(value, Iterable) and not isinstance(value, str) else [value]
+        listed: list[Any] = list(value) if isinstance(value, Iterable) and not isinstance(value, str) else [value]
         if not listed:
             raise ValueError(f"{name} must hold at least one value, got none.")
         axes.append([_checks.real(name, v.item() if hasattr(v, "item") else v, **rules[name]) for v in listed])
@@ -226,14 +236,16 @@ def _chunks(members, template, tokens, n_kept: int, width_of_float: int, memory:
     room = memory * 2**30 / width_of_float - 2 * held * len(members)  # twice: results of chunks are joined
     if room < trains * workers:
         needed = width_of_float * (2 * held * len(members) + trains * workers) / 2**30
-        raise ValueError(f"memory must hold the runs and one member in training a worker, {needed:.2g} GiB, got {memory:g}. "
-                         "Raise it, keep fewer snapshots, or train fewer members at a time.")  # fmt: skip
+        raise ValueError(f"memory must hold the runs and one member in training per worker, {needed:.2g} GiB, got "
+                         f"{memory:g}. Raise it, keep fewer snapshots, or train fewer members at a time.")  # fmt: skip
     most = min(room // (trains * workers), CHUNK_BYTES // (4 * width_of_float * size), -(-len(members) // workers))
     size = max(1, int(most))
     return [members[a : a + size] for a in range(0, len(members), size)]
 
 
-def _train_chunk(settings, members, tokens, targets, steps, schedule, kept, precision, device, bar):
+def _train_chunk(
+    settings, members, tokens, targets, steps, schedule, kept, precision, device, bar
+) -> tuple[Tensor, Tensor, Tensor, dict[str, Tensor]]:
     """Train these members together; return snapshots of embeddings, loss and scores, and the final parameters."""
     dtype = torch.float64 if precision == "float64" else torch.float32
     models = [SequenceModel(**settings, init_std=member["init_std"], seed=member["seed"]) for member in members]
@@ -272,7 +284,8 @@ def _train_chunk(settings, members, tokens, targets, steps, schedule, kept, prec
             table = parameters["embedding"].detach()[:, :n].clone()
             snapshots.append((table.cpu(), _loss(now, targets).cpu(), now.cpu()))
     final = {name: p.detach().cpu().contiguous() for name, p in parameters.items()}
-    return (*(torch.stack(part) for part in zip(*snapshots, strict=True)), final)
+    embeddings, loss, logits = (torch.stack(part) for part in zip(*snapshots, strict=True))
+    return embeddings, loss, logits, final
 
 
 def _loss(scores: Tensor, targets: Tensor) -> Tensor:
@@ -281,7 +294,7 @@ def _loss(scores: Tensor, targets: Tensor) -> Tensor:
 
 
 def _noise(model: SequenceModel, members: list[dict], tokens: Tensor, device, dtype):
-    """Yield each step's dropout draws ``(B, sites, n, length, width)``: one stream a seed, whatever the knobs."""
+    """Yield each step's dropout draws ``(B, sites, n, length, width)``: one random stream per seed, whatever the knobs."""
     streams = {m["seed"]: _second_stream(m["seed"]) for m in members}
     while True:
         draws = {seed: model.draw_noise(tokens, stream) for seed, stream in streams.items()}
@@ -301,7 +314,7 @@ def _padded(stack: Tensor) -> Tensor:
 
 
 def _rows(stack: Tensor) -> Tensor:
-    """Return a padded stack's memory, one row a member, padding included."""
+    """Return a padded stack's memory, one row per member, padding included."""
     return stack.detach().as_strided((len(stack), stack.stride(0)), (stack.stride(0), 1))
 
 

@@ -1,4 +1,4 @@
-"""Optimisers of a table of which a step reads few rows: a step costs those rows, however many there are."""
+"""Optimisers of a large table of which a step reads few rows: the cost of a step depends on those rows alone."""
 
 import math
 
@@ -8,17 +8,20 @@ from torch import Tensor
 from .ensemble import BETAS, EPS
 
 SMOOTHING = 0.99
-"""How much of its running mean square a step keeps."""
+"""Share of the running mean square that a step keeps."""
 
 
 class _Lazy:
-    """Decay rows that no step reads when they are read next, by the product of all factors they have missed.
+    """Decay a row when it is next read, by the product of all the factors that it has missed.
 
     Args:
         table: ``(n, width)``; a copy is kept, in which rows are only as new as the last step that read them.
         rates: The learning rate of every step, float64 ``(steps,)``.
         decays: The decoupled decay of every step, ``(steps,)``.
     """
+
+    kept: tuple[str, ...]
+    """Names of the tensors that steps change."""
 
     def __init__(self, table: Tensor, rates: Tensor, decays: Tensor):
         self.table, self.rates = table.detach().clone(), rates
@@ -33,12 +36,16 @@ class _Lazy:
         """Return the table as it is after ``step`` steps; nothing is changed."""
         return self.read(torch.arange(len(self.table), device=self.table.device), step)
 
+    def _now(self, rows: Tensor, step: int) -> tuple[Tensor, ...]:
+        """Return rows, and what else the optimiser keeps of them, brought up to date."""
+        raise NotImplementedError
+
     def tensors(self) -> dict[str, Tensor]:
         """Return all that steps change."""
         return {name: getattr(self, name) for name in self.kept}
 
     def restore(self, tensors: dict[str, Tensor]) -> None:
-        """Take it up again."""
+        """Continue from what ``tensors`` returned."""
         for name in self.kept:
             setattr(self, name, tensors[name].to(self.table.device))
 
@@ -97,11 +104,11 @@ class LazyRMS(_Lazy):
 
     AdamW rescales every entry, and so the lengths and directions that the loss asks for; one number for all leaves them as
     the gradient flow has them, which is what long arms need. Rows that every step reads would move ``gap`` times as often
-    as the others: each such step is ``gap`` times smaller, and its gradient no longer than a typical row's.
+    as the others, so each such step is ``gap`` times smaller, and its gradient no longer than a typical row's.
 
     Args:
         table: ``(n, width)``.
-        rates: As for ``LazyAdamW``: what a row with a gradient of typical length moves when it is read, an entry.
+        rates: As for ``LazyAdamW``: how far an entry moves when its row is read and has a gradient of typical length.
         decays: As for ``LazyAdamW``.
         always: How many rows are read at every step; they come last in ``rows``.
         gap: After how many steps another row is read again, on average, at least 1.

@@ -7,6 +7,7 @@ import warnings
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -14,7 +15,7 @@ from torch import Tensor
 from .. import _checks
 from ..measures import edge_recall
 from ..models import SequenceModel
-from ..tasks import TASKS, PathTask, Rows
+from ..tasks import TASKS, GraphTask, Rows, Task
 from . import candidates, checkpoints
 from .ensemble import BETAS, EPS, SCHEDULES
 from .lazy import TABLES
@@ -45,16 +46,16 @@ class Stage:
     Args:
         steps: Optimiser steps, at least 1.
         lr: Learning rate at the start of the stage, > 0.
-        edges: Facts a step, at least 0; with ``arms`` it is not read, and kept as 0.
-        paths: Path examples a step, at least 0; with ``arms`` at most so many.
-        path_weight: What the paths' loss counts beside that of the edges, > 0.
+        edges: Facts per step, at least 0; with ``arms`` it is ignored and set to 0.
+        paths: Path examples per step, at least 0; with ``arms`` the largest number of them.
+        path_weight: Weight of the paths' loss, where that of the edges is 1; > 0.
         schedule: "cosine" decays the rate to a tenth within the stage; "constant".
         warmup: Steps over which the rate rises from 0, at least 0.
         decay: Decoupled decay of the table of embeddings alone (with a table of unembeddings, of both): a step first
             multiplies it by ``1 - rate * decay``. None gives the table the same ``weight_decay`` as all else.
         weight_decay: Decoupled decay of all other trained parameters, at least 0.
         node2vec: Weight of the Node2Vec term, at least 0; it needs a tied model, and ``edges`` or ``arms``.
-        arms: Arms of a path-star a step; 0 draws facts and paths, with all tokens as candidates.
+        arms: Arms of a path-star drawn per step; 0 draws facts and paths, with all tokens as candidates.
         table: The optimiser of the table with ``arms``: "adam" is AdamW, "rms" takes plain gradient steps, divided by one
             running root mean square for the whole table; its rate is what an entry of a drawn row moves.
 
@@ -86,7 +87,12 @@ class Stage:
     def __post_init__(self):
         for name, least in (("steps", 1), ("edges", 0), ("paths", 0), ("warmup", 0), ("arms", 0)):
             object.__setattr__(self, name, _checks.integer(name, getattr(self, name), least=least))
-        rules = {"lr": {"above": 0}, "path_weight": {"above": 0}, "weight_decay": {"least": 0}, "node2vec": {"least": 0}}
+        rules: dict[str, dict[str, Any]] = {
+            "lr": {"above": 0},
+            "path_weight": {"above": 0},
+            "weight_decay": {"least": 0},
+            "node2vec": {"least": 0},
+        }
         rules |= {} if self.decay is None else {"decay": {"least": 0}}
         for name, rule in rules.items():
             object.__setattr__(self, name, _checks.real(name, getattr(self, name), **rule))
@@ -114,7 +120,7 @@ class Result:
     Args:
         model: The model, on the CPU.
         task: What it was trained on.
-        history: One dict an evaluation: ``step``, ``seconds`` of training so far, ``edge_recall`` on a sample of nodes,
+        history: One dict per evaluation: ``step``, ``seconds`` of training so far, ``edge_recall`` on a sample of nodes,
             and for each of train, validation and test the ``token_accuracy`` of every target, and ``answer_accuracy``.
         settings: Everything that decides the result.
 
@@ -122,7 +128,7 @@ class Result:
         Ours.
 
     Example:
-        >>> from geomem.graphs import path_star
+        >>> from geomem import PathTask, path_star
         >>> task = PathTask(path_star(8, 3))
         >>> run = train(SequenceModel(task.vocabulary.n_tokens), task, [Stage(2, 1e-3, edges=8)], device="cpu")
         >>> [tuple(x.shape) for x in run.curve("validation", token=1)]
@@ -130,9 +136,14 @@ class Result:
     """
 
     model: SequenceModel
-    task: PathTask
+    task: Task
     history: list[dict]
     settings: dict
+
+    def __repr__(self) -> str:
+        model, last = self.settings["model"], self.history[-1]
+        size = f"core={model['core']!r}, width={model['width']}, layers={model['layers']}"
+        return f"Result({self.task!r}, {size}, {len(self.history)} evaluations to step {last['step']})"
 
     @property
     def token_accuracy(self) -> Tensor:
@@ -177,23 +188,23 @@ def load_result(folder: str | Path) -> Result:
 
 def train(
     model: SequenceModel,
-    task: PathTask,
+    task: Task,
     recipe: Sequence[Stage],
     *,
     seed: int = 0,
     snapshots: Sequence[int] | None = None,
-    device: str = "auto",
+    device: str | torch.device = "auto",
     precision: str = "auto",
     compile: bool | str = False,
     checkpoint: str | Path | None = None,
     checkpoint_seconds: float = 180.0,
-    on_step: Callable[[int, SequenceModel], None] | None = None,
+    on_step: Callable[[int, SequenceModel], object] | None = None,
     measure: Callable[[SequenceModel], dict] | None = None,
 ) -> Result:
     """Train a model on a task by a recipe, and measure it at the listed steps.
 
     All examples lie on the device. Batches come from one generator, logits are formed where a target is and nowhere else,
-    and nothing waits for the device but the evaluations. The held-out paths are read there and choose nothing.
+    and only the evaluations wait for the device. Held-out paths are read there and never choose anything.
 
     Args:
         model: The model; it is trained in place.
@@ -201,11 +212,11 @@ def train(
         recipe: Stages, one after the other; the optimiser's moments pass from one to the next.
         seed: Draws the batches.
         snapshots: Steps after which to evaluate; by default twenty, evenly spaced. The last step is always one.
-        device: "cpu", "cuda" or "auto".
+        device: "cpu", "cuda", "auto", or a ``torch.device``.
         precision: "float32", "bf16" (autocast; parameters and sums stay float32), or "auto": bf16 on CUDA only.
         compile: True compiles the core, on CUDA replayed as graphs, and the softmax, which takes minutes; "graphs" only
             replays the core's kernels as CUDA graphs, which starts in seconds.
-        checkpoint: A folder. What is found there is continued, to the same result as if nothing had happened.
+        checkpoint: A folder. A run found there is continued, and ends at the same result as one that was never stopped.
         checkpoint_seconds: How often to write it, > 0.
         on_step: Called with the steps done and the model, after each step; where stages draw arms, the model's table is
             that of the last evaluation or checkpoint.
@@ -224,7 +235,7 @@ def train(
         Paper, settings; the loop is ours.
 
     Example:
-        >>> from geomem.graphs import path_star
+        >>> from geomem import PathTask, path_star
         >>> task = PathTask(path_star(8, 3), target="first")
         >>> model = SequenceModel(task.vocabulary.n_tokens, width=8, layers=1)
         >>> run = train(model, task, [Stage(20, 3e-3, edges=16), Stage(20, 3e-3, edges=16, paths=4)], device="cpu")
@@ -243,11 +254,13 @@ def train(
         state.resume(path)
     hidden, graphs = model.hidden, bool(compile) and device.type == "cuda"
     if compile:  # a step's shapes never change within a stage, so nothing is left open
-        how = {"mode": "reduce-overhead" if graphs else "default"} if compile is True else {"backend": "cudagraphs"}
+        how: dict[str, Any] = (
+            {"mode": "reduce-overhead" if graphs else "default"} if compile is True else {"backend": "cudagraphs"}
+        )
         hidden = torch.compile(hidden, dynamic=False, **how)
 
     def look(step: int, seconds: float) -> None:
-        """Add what can be seen now to the history."""
+        """Append an evaluation of the current model to the history."""
         state.sync()
         row = evaluate(model, task) | ({} if measure is None else measure(model))
         state.history.append(row | {"step": step, "seconds": round(seconds, 3)})
@@ -273,7 +286,7 @@ def train(
                 loss = _loss(hidden, model, *drawn, stage, compile is True)
         loss.backward()
         state.update()
-        due = path is not None and time.perf_counter() - saved > checkpoint_seconds
+        due = time.perf_counter() - saved > checkpoint_seconds and path is not None
         if due or state.step in listed:
             state.seconds += _now(device) - tick
             if state.step in listed:
@@ -281,7 +294,7 @@ def train(
                 if not loss.isfinite():
                     warnings.warn("the loss is not finite: the run has diverged, and answers count as wrong. Lower lr.",
                                   RuntimeWarning, stacklevel=2)  # fmt: skip
-            if due:
+            if due and path is not None:
                 state.write(path)
                 saved = time.perf_counter()
             tick = time.perf_counter()
@@ -292,7 +305,7 @@ def train(
     return Result(model.cpu(), task, state.history, settings)
 
 
-def evaluate(model: SequenceModel, task) -> dict:
+def evaluate(model: SequenceModel, task: Task) -> dict:
     """Return what ``Result.history`` holds of one moment, without step and seconds.
 
     Of training and validation paths at most ``EVALUATED`` are read, drawn by the task's seed; ``n`` says so in the row.
@@ -305,7 +318,7 @@ def evaluate(model: SequenceModel, task) -> dict:
         Paper: accuracy of each token given the true ones before it. All right at once is the same as a greedy answer
         being right, token by token.
     """
-    rows = {"edge_recall": _recall(model, task)} if len(task.edges) else {}
+    rows: dict[str, Any] = {"edge_recall": _recall(model, task)} if isinstance(task, GraphTask) else {}
     for name, (inputs, targets) in task.held().items():
         sampled = name != "test" and len(inputs) > EVALUATED
         if sampled:
@@ -319,7 +332,7 @@ def evaluate(model: SequenceModel, task) -> dict:
 
 def _plan(model, task, recipe, seed, snapshots, device, precision) -> tuple[list[Stage], set[int], dict]:
     """Check all arguments against each other; return stages, steps to evaluate at, and all that decides the result."""
-    if not isinstance(model, SequenceModel) or not isinstance(task, tuple(TASKS.values())):
+    if not isinstance(model, SequenceModel) or not isinstance(task, Task):
         raise TypeError(f"train takes a SequenceModel and a task, got {type(model).__name__} and {type(task).__name__}.")
     recipe = list(recipe) if isinstance(recipe, Iterable) else [recipe]
     if not recipe or not all(isinstance(stage, Stage) for stage in recipe):
@@ -337,8 +350,9 @@ def _plan(model, task, recipe, seed, snapshots, device, precision) -> tuple[list
     if model.dropout > 0:
         raise ValueError(f"dropout must be 0, because this loop applies none, got {float(model.dropout):g}.")
     for stage in recipe:
-        for name, wanted, there in (("edges", stage.edges, len(task.edges)), ("paths", stage.paths, task.n_paths)):
-            if wanted > there:
+        facts = len(task.edges) if isinstance(task, GraphTask) else 0
+        for name, wanted, there in (("edges", stage.edges, facts), ("paths", stage.paths, task.n_paths)):
+            if there is not None and wanted > there:
                 raise ValueError(f"{name} must be at most the {there} there are to train on, got {wanted}. Lower it.")
     with torch.no_grad():
         for inputs, _ in task.held().values():
@@ -383,7 +397,7 @@ def _hits(model: SequenceModel, inputs: Tensor, targets: Tensor) -> Tensor:
 
 
 @torch.no_grad()
-def _recall(model: SequenceModel, task) -> float:
+def _recall(model: SequenceModel, task: GraphTask) -> float:
     """Return the recall of the trained facts, on at most ``RECALL_NODES`` nodes that have one, drawn by the task's seed."""
     heads = task.edges[:, 1].unique()
     order = torch.randperm(len(heads), generator=torch.Generator().manual_seed(task.seed))
@@ -396,19 +410,20 @@ def _recall(model: SequenceModel, task) -> float:
 
 
 def _now(device) -> float:
-    """Return the time at which the device has done what it was asked."""
+    """Return the time once the device has finished its work."""
     if device.type == "cuda":
         torch.cuda.synchronize(device)
     return time.perf_counter()
 
 
 class _State:
-    """Everything that training changes, so that it can be put down and taken up again."""
+    """Everything that training changes, so that it can be saved and resumed."""
 
     def __init__(self, model, task, generator, settings, recipe):
         self.model, self.task, self.generator, self.settings = model, task, generator, settings
         device = model.embedding.device
-        self.facts = Rows(task.edges[:, :-1].to(device), task.edges[:, -1:].to(device), generator)
+        facts = (task.edges if isinstance(task, GraphTask) else torch.empty(0, 3, dtype=torch.int64)).to(device)
+        self.facts = Rows(facts[:, :-1], facts[:, -1:], generator)
         self.paths = task.source(generator)
         self.arms = candidates.ArmSteps(model, task, recipe, generator) if recipe[0].arms else None
         own = set() if self.arms is None else {id(model.embedding)}  # the arms have an optimiser of their own
@@ -420,29 +435,30 @@ class _State:
         self.step, self.seconds, self.history = 0, 0.0, []
 
     def sync(self) -> None:
-        """Let the model hold what was trained."""
+        """Copy what was trained into the model."""
         if self.arms is not None:
             self.arms.sync()
 
     def update(self) -> None:
-        """Take the step that the gradients ask for."""
+        """Apply the gradients."""
         self.optimizer.step()
         if self.arms is not None:
             self.arms.update()
         self.step += 1
 
     def write(self, folder: Path) -> None:
-        """Put everything down in one file."""
+        """Save everything to one file."""
         self.sync()
         tensors = _kept(self.model, self.task) | ({} if self.arms is None else self.arms.tensors())
-        tensors |= {"generator": self.generator.get_state(), "facts": self.facts.order, "paths": self.paths.order}
+        tensors |= {"generator": self.generator.get_state(), "facts": self.facts.state()}
+        tensors |= {} if (paths := self.paths.state()) is None else {"paths": paths}
         for k, p in enumerate(self.moving):
             tensors |= {f"adam.{k}.{name}": value for name, value in self.optimizer.state.get(p, {}).items()}
         info = {"settings": self.settings, "history": self.history, "step": self.step, "seconds": self.seconds}
         checkpoints.write(folder, tensors, info)
 
     def resume(self, folder: Path) -> None:
-        """Take it up, if it is the same run."""
+        """Continue from a checkpoint, if it is of the same run."""
         tensors, info = checkpoints.read(folder)
         other = [key for key, value in self.settings.items() if info["settings"].get(key) != value]
         if other or "step" not in info:
@@ -451,7 +467,8 @@ class _State:
         self.model.load_state_dict(_part(tensors, "model."))
         self.generator.set_state(tensors["generator"])
         device = self.model.embedding.device
-        self.facts.order, self.paths.order = tensors["facts"].to(device), tensors["paths"].to(device)
+        self.facts.resume(tensors["facts"])
+        self.paths.resume(tensors.get("paths"))
         for k, p in enumerate(self.moving):
             moments = _part(tensors, f"adam.{k}.")
             self.optimizer.state[p] = {name: value.to(device) for name, value in moments.items()}

@@ -17,14 +17,14 @@ def cross_entropy(
 
     Rows are taken ``chunk`` at a time. While a chunk's logits lie in the cache they become its loss, and in place the
     gradient with respect to the logits, which two products turn into the gradients of ``hidden`` and ``table``. So
-    logits are formed once and read from memory never; the backward pass only scales. Sums are float32 or better: under
+    logits are formed once and never read from main memory; the backward pass only scales. Sums are float32 or better: under
     autocast the products take bfloat16, and their results are added up in float32.
 
     Args:
         hidden: ``(n, width)``.
         table: The unembedding, ``(n_tokens, width)``.
         targets: Token ids, int64 ``(n,)``.
-        weights: One a row; by default 1/n each, which gives the mean.
+        weights: One per row; by default 1/n each, which gives the mean.
         chunk: Rows at a time; by default as many as ``CHUNK_BYTES`` holds.
         compiled: Let torch's compiler fuse what lies between the products: worth it where logits do not fit a cache.
 
@@ -83,7 +83,7 @@ class _CrossEntropy(torch.autograd.Function):
 
 
 def _softmax(logits: Tensor, target: Tensor, weight: Tensor, dtype: torch.dtype) -> tuple[Tensor, Tensor]:
-    """Return the loss of a chunk, and its gradient with respect to the logits, which are used up."""
+    """Return the loss of a chunk, and its gradient with respect to the logits, overwriting the logits."""
     logits -= logits.amax(-1, keepdim=True)
     chosen = logits.gather(-1, target)
     total = logits.exp_().sum(-1, keepdim=True)
@@ -103,5 +103,5 @@ def _softmax_apart(logits: Tensor, target: Tensor, weight: Tensor, dtype: torch.
 
 @functools.cache
 def _compiled():
-    """Return it compiled; nothing is compiled before the first chunk."""
+    """Return the compiled form; compiling starts with the first chunk."""
     return torch.compile(_softmax_apart, dynamic=False)

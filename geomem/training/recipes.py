@@ -18,16 +18,16 @@ CORE_STD = {"transformer": 0.02, "mamba": 0.1}
 """What the core's weights start at: from 0.02 Mamba learns the facts and writes the paths down instead."""
 PATH_WEIGHT = 0.1
 ARMS = 128
-"""Whole arms a step on a large path-star."""
+"""Whole arms per step on a large path-star."""
 
 
 class Size(NamedTuple):
-    """Say how large and how many a recipe's steps are.
+    """Set the batch sizes and the number of steps of a recipe.
 
     Args:
         lr: Learning rate.
-        edges: Facts a step.
-        paths: Path examples a step.
+        edges: Facts per step.
+        paths: Path examples per step.
         passes: How often every fact is seen before the first path.
         least_steps: Steps of that stage at least.
         warmup: Steps over which its rate rises.
@@ -51,7 +51,7 @@ def edges_only(task: PathTask, size: Size = LAPTOP) -> list[Stage]:
 
     Args:
         task: The task.
-        size: How large and how many the steps are.
+        size: Batch sizes and number of steps.
 
     Source:
         Paper, "not supervision".
@@ -124,7 +124,7 @@ def mixed(task: PathTask, size: Size = LAPTOP, *, path_weight: float = 0.01) -> 
     Args:
         task: The task.
         size: As in ``edges_only``.
-        path_weight: What the paths count beside the facts. From about .3 on a laptop's run memorises the paths instead.
+        path_weight: Weight of the paths' loss. From about .3 on, a run of laptop size memorises the paths instead.
 
     Source:
         Paper, settings (interleaved); the weight is ours.
@@ -134,15 +134,15 @@ def mixed(task: PathTask, size: Size = LAPTOP, *, path_weight: float = 0.01) -> 
 
 
 def few_arms(task: PathTask, size: Size = LAPTOP, *, arms: int | None = None) -> list[Stage]:
-    """Return stages for a large path-star whose steps draw a few whole arms: the facts 20 times, then 25 times with paths.
+    """Return stages for a large path-star whose steps draw a few whole arms: each fact 20 times, then 25 times with paths.
 
-    Rows that are seldom drawn move further a draw, so the rate goes like the root of the share that a step draws; it ends
-    at a tenth.
+    Rows that are seldom drawn move further per draw, so the rate grows with the square root of the share that a step
+    draws; it decays to a tenth.
 
     Args:
         task: A task on a path-star.
         size: As in ``edges_only``; its paths are read.
-        arms: Arms a step, at least 2; by default 128, or all there are.
+        arms: Arms per step, at least 2; by default 128, or all there are.
 
     Source:
         Ours.
@@ -165,7 +165,7 @@ def node2vec_by_arms(task: EdgeTask, *, arms: int | None = None, passes: int = 6
 
     Args:
         task: A task on a path-star.
-        arms: Arms a step, at least 2; by default 128, or all there are.
+        arms: Arms per step, at least 2; by default 128, or all there are.
         passes: How often an arm is drawn.
 
     Source:

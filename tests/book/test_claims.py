@@ -180,7 +180,7 @@ def test_page_shows_verdict_numbers_and_parts(house):
 @pytest.mark.parametrize(
     ("shown", "message"),
     [
-        ([claim("C2")], "rests on 'x', which is no record"),
+        ([claim("C2")], "rests on 'x', which is not a record"),
         ([record("x"), claim("C9")], "knows no C9"),
         ([record("x"), claim("C1", "c")], r"knows no C1 \(c\)"),
         ([record("x"), claim("C1")], "knows no C1"),
@@ -251,8 +251,8 @@ def test_map_leads_from_the_paper_to_figures_and_parameters(house):
     ("was", "becomes", "message"),
     [
         ('"fig-a"', '"fig-b"', "'fig-b', which no chapter draws"),
-        ('"lr"', '"rate"', "'rate', which is no parameter"),
-        ('"C1"', '"C7"', "'C7', which is no claim"),
+        ('"lr"', '"rate"', "'rate', which is not a parameter"),
+        ('"C1"', '"C7"', "'C7', which is not a claim"),
     ],
 )
 def test_map_refuses_what_does_not_exist(house, was, becomes, message):

@@ -179,9 +179,13 @@ def test_what_the_reader_changes_is_checked(runs):
         (dict(graph=gm.cycle(14)), ValueError, "graph must be the graph of the runs, 15 nodes"),
         (dict(x="rate"), ValueError, "x must be one of"),
         (dict(y="lr"), ValueError, "x, y and by must be different knobs, got lr, lr, weight_decay"),
-        (dict(by=None), ValueError, "weight_decay must have one value, got 2: it is no axis"),
+        (dict(by=None), ValueError, "weight_decay must have one value, got 2: it is not an axis"),
         (dict(measures={}), TypeError, "measures must be a dict of at least one measure"),
-        (dict(measures={"own": torch.ones(23)}), ValueError, "the measure 'own' must have one value a member, shape (24,)"),
+        (
+            dict(measures={"own": torch.ones(23)}),
+            ValueError,
+            "the measure 'own' must have one value per member, shape (24,)",
+        ),
     ],
 )
 def test_wrong_arguments_are_refused_with_a_sentence(runs, change, error, says):

@@ -230,7 +230,7 @@ BROKEN[1, 2, 3] = torch.nan
         ({"a": E}, {}, TypeError, r"runs\['a'\] must be what gradient_flow .*got Tensor"),
         ({"a": ([0, 1, 2], E[:, :5])}, {}, ValueError, r"runs\['a'\] .*shape \(T, 10, m\).*got \(3, 5, 4\)\. Give"),
         ({"a": ([0], E[:1])}, {}, ValueError, r"at least 2 snapshots, got 1\. Train with snapshots"),
-        ({"a": ([0, 1], E)}, {}, ValueError, r"3 ascending steps, one a snapshot, got \[0, 1\]"),
+        ({"a": ([0, 1], E)}, {}, ValueError, r"3 ascending steps, one per snapshot, got \[0, 1\]"),
         ({"a": ([0, 2, 2], E)}, {}, ValueError, r"ascending"),
         ({"a": ([-1, 2, 3], E)}, {}, ValueError, r"ascending"),
         ({"a": ([0.0, 0.5, 1.0], E)}, {}, ValueError, r"ascending"),

@@ -61,7 +61,7 @@ def plain_loop(model, task, recipe, seed, *, fused=False):
         rows = [pile.pop(0) for _ in range(k)]
         return inputs[rows], targets[rows]
 
-    facts = task.edges[:, :2], task.edges[:, 2:]
+    facts = (task.edges[:, :2], task.edges[:, 2:]) if hasattr(task, "edges") else None
     optimizer = torch.optim.AdamW([p for p in model.parameters() if p.requires_grad], fused=fused, foreach=False)
     for stage in recipe:
         for k in range(stage.steps):
