@@ -6,7 +6,7 @@ from collections.abc import Hashable, Iterable
 import networkx as nx
 import numpy as np
 import torch
-from scipy.sparse import coo_array
+from scipy.sparse import coo_array, csr_array
 from scipy.sparse.csgraph import connected_components, shortest_path
 from torch import Tensor
 
@@ -53,6 +53,8 @@ class Graph:
     name: str
     fiedler_dims: int | None
     source: str
+    _edges: Tensor
+    _paths: Tensor
 
     def __init__(
         self,
@@ -188,7 +190,7 @@ class Graph:
         graph.add_edges_from((self.labels[u], self.labels[v]) for u, v in self._edges.tolist())
         return graph
 
-    def _sparse(self) -> coo_array:
+    def _sparse(self) -> csr_array:
         heads, tails = self.directed_edges().numpy().astype(np.int32).T  # csgraph of SciPy before 1.15 takes no int64
         return coo_array((np.ones(len(heads)), (heads, tails)), shape=(self.n_nodes, self.n_nodes)).tocsr()
 
