@@ -71,6 +71,8 @@ def add_train(commands) -> dict[str, argparse.ArgumentParser]:
             p.add_argument("--arms", type=int, help=about)
         about = "measure the embedding at each evaluation: first hops, and in paper and smoke a sample of 500 held-out arms"
         p.add_argument("--geometry", action="store_true", default=None, help=about)
+        about = "add a portrait of the map at the end: measures of 500 held-out arms, cosines and principal components"
+        p.add_argument("--portrait", action="store_true", help=about)
         about = "laptop; paper: its model, on CUDA; smoke: the same way, four small steps per stage [%(default)s]"
         p.add_argument("--profile", choices=tuple(PROFILES), default="laptop", help=about)
         _model_and_run(p, [*MODELS, *FACTS_ALONE])
@@ -136,7 +138,7 @@ def _train(args) -> None:
     with tqdm(total=steps, unit="step", disable=None) as bar:  # None: only on a terminal
         run = train(model, task, recipe, on_step=lambda step, _: bar.update(step - bar.n), **options)
     result = result_of(run, recipe, args.history)
-    if args.profile != "laptop" and args.graph == "path-star":
+    if args.graph == "path-star" and (args.portrait or args.profile != "laptop"):
         result["map"] = sampled.portrait(run.model.embedding, task)
     text = json.dumps(result, allow_nan=False)
     print(text if args.json else summary(run, run.history[-1]))
@@ -152,6 +154,7 @@ def _fill(args) -> None:
     star = args.profile == "laptop" and getattr(args, "make", None) is path_star and args.recipe in (None, *recipes.BY_ARMS)
     if star and (args.degree * (args.length - 1) >= MANY_NODES or args.arms) and args.arms != 0:
         defaults = _MANY | (_MAP if args.model in FACTS_ALONE else {})
+        defaults |= {} if args.target == "first" else {"heads": 4}  # later tokens look elsewhere than the first hop
     for name, value in defaults.items():
         if getattr(args, name, None) is None:
             setattr(args, name, value)
@@ -238,7 +241,7 @@ class Trainings:
         parser: That of ``geomem train GRAPH``.
     """
 
-    elsewhere = {"help", "checkpoint", "save", "out", "json", "history"}
+    elsewhere = {"help", "checkpoint", "save", "out", "json", "history", "portrait"}
 
     def __init__(self, parser: argparse.ArgumentParser):
         self.parser = parser
