@@ -11,7 +11,7 @@ import pytest
 from tools import book, pages
 
 # The criteria as they were fixed. Whoever changes one says why in CHANGELOG.md, and then here.
-FIXED = {"claim": "252d1ab547bd8a2b", "own": "3e419b143cdb0805"}
+FIXED = {"claim": "252d1ab547bd8a2b", "own": "ed5ef208596d3e9c"}
 RECORDED = [(path.stem, *pages.recorded(path)) for path in book.chapters()]
 
 
