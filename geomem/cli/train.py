@@ -15,6 +15,7 @@ from ..models import CORES, SequenceModel
 from ..runner.parameters import Parameter
 from ..tasks import EdgeTask, InContextTask, PathTask
 from ..training import checkpoints, cost, recipes
+from ..training.ensemble import SCHEDULES
 from ..training.loop import EVALUATIONS, PRECISIONS, Stage, train
 from .report import result_of, summary
 
@@ -51,7 +52,7 @@ def add_train(commands) -> dict[str, argparse.ArgumentParser]:
         if make is tree_star:
             p.add_argument("--branching", type=int, default=2, help="children of an inner node [%(default)s]")
         p.add_argument("--target", choices=("full", "first"), default="full", help="whole path or first hop [%(default)s]")
-        p.add_argument("--reverse", action="store_true", help="answer from leaf to root")
+        p.add_argument("--reverse", action="store_true", help="answer with the way from the leaf's parent to the root")
         p.add_argument(
             "--split", choices=("leaf", "first"), default="leaf", help="hold out paths or first hops [%(default)s]"
         )
@@ -83,6 +84,8 @@ def add_train(commands) -> dict[str, argparse.ArgumentParser]:
     p.add_argument("--teacherless", action="store_true", help="hide the answer's own tokens in the input")
     for name, value in (("--steps", 2000), ("--lr", 1e-3), ("--batch", 256), ("--warmup", 100)):
         p.add_argument(name, type=type(value), default=value, help="of the one stage [%(default)s]")
+    about = "cosine: the rate falls to a tenth [%(default)s]"
+    p.add_argument("--schedule", choices=tuple(SCHEDULES), default="cosine", help=about)
     _model_and_run(p, MODELS)
     return graphs.choices
 
@@ -223,7 +226,7 @@ def _prompt_task(args) -> InContextTask:
 
 
 def _prompt_recipe(args, task: InContextTask) -> list[Stage]:
-    return [Stage(args.steps, args.lr, edges=0, paths=args.batch, warmup=args.warmup)]
+    return [Stage(args.steps, args.lr, edges=0, paths=args.batch, warmup=args.warmup, schedule=args.schedule)]
 
 
 def _directions(text: str) -> str | float:

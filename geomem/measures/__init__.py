@@ -2,6 +2,7 @@
 
 from .base import COSINE_TIE, ROUNDING
 from .geometry import cosine_by_hops, cosines, geometric_contrast, geometric_order
+from .nulls import local_table, random_table
 from .recall import edge_margin, edge_recall, recalled_facts
 from .shares import CoreSurvival, core_survival, geometric_share, split_scores
 from .stars import arm_separation, first_hop_accuracy, silhouette
@@ -16,6 +17,8 @@ __all__ = [
     "cosines",
     "geometric_contrast",
     "geometric_order",
+    "local_table",
+    "random_table",
     "arm_separation",
     "first_hop_accuracy",
     "silhouette",

@@ -21,7 +21,7 @@ class PathTask:
         validation_fraction: Share of those that is taken out for validation, in [0, 1).
         split: "leaf" splits the paths; "first" splits the first hops, so that training and test share no first hop.
         target: "full" is the whole path, root to leaf; "first" is the *hardest token* alone, the node after the root.
-        reverse: Answer from leaf to root; the first token is then the leaf's parent.
+        reverse: Answer with the way back, from the leaf's parent to the root; the leaf itself stands in the question.
         pauses: Pause tokens after the leaf, at least 0.
         directions: "both", "forward", "backward", or the share of edges that is trained backward too, in [0, 1].
         self_edges: Also train ``u -> u``.
@@ -89,7 +89,7 @@ class PathTask:
     @property
     def n_targets(self) -> int:
         """Tokens of an answer."""
-        return 1 if self.target == "first" else self.graph.paths.shape[1]
+        return 1 if self.target == "first" else self.graph.paths.shape[1] - self.reverse
 
     @property
     def chance(self) -> float:
@@ -152,8 +152,9 @@ class PathTask:
         """
         answer = self.graph.paths_to(leaves)
         leaves = answer[:, -1]
-        answer = answer.flip(1) if self.reverse else answer
-        answer = answer[:, 1:2] if self.target == "first" else answer
+        answer = answer.flip(1)[:, 1:] if self.reverse else answer
+        if self.target == "first":
+            answer = answer[:, :1] if self.reverse else answer[:, 1:2]
         words = self.vocabulary
         tag, pause = leaves.new_full((len(leaves), 1), words.PATH), leaves.new_full((len(leaves), self.pauses), words.PAUSE)
         return torch.cat([tag, leaves[:, None], pause, answer[:, :-1]], dim=1), answer

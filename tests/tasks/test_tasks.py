@@ -115,10 +115,11 @@ def test_full_examples_read_the_leaf_and_answer_with_the_path(g, pauses, reverse
     task = gm.PathTask(g, pauses=pauses, reverse=reverse)
     inputs, targets = task.examples(task.test_leaves)
     words, length = task.vocabulary, g.paths.shape[1]
-    assert inputs.shape == (len(task.test_leaves), 2 + pauses + length - 1) and task.n_targets == length
+    tokens = length - reverse  # the way back begins at the leaf's parent
+    assert inputs.shape == (len(task.test_leaves), 2 + pauses + tokens - 1) and task.n_targets == tokens
     for leaf, read, answer in zip(task.test_leaves.tolist(), inputs.tolist(), targets.tolist(), strict=True):
         path = next(path for path in g.paths.tolist() if path[-1] == leaf)
-        path = path[::-1] if reverse else path
+        path = path[-2::-1] if reverse else path
         assert answer == path
         assert read == [words.PATH, leaf] + [words.PAUSE] * pauses + path[:-1]
 
