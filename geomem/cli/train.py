@@ -30,7 +30,7 @@ LEAVES = 1_000
 _LAPTOP = dict(width=32, layers=2, heads=4, snapshots=EVALUATIONS, precision="auto", compile=False, geometry=False,
                history=False, size=recipes.LAPTOP, checkpoint_seconds=180.0, steps=None, arms=0)  # fmt: skip
 _MANY = _LAPTOP | dict(heads=1, snapshots=10, checkpoint_seconds=30.0, arms=recipes.ARMS)
-_MAP = dict(width=64, geometry=True)
+_MAP = dict(width=128, geometry=True)
 _PAPER = _LAPTOP | dict(width=384, layers=12, heads=8, snapshots=40, geometry=True, history=True, size=recipes.PAPER,
                         compile=None, checkpoint_seconds=60.0)  # fmt: skip
 PROFILES = {
