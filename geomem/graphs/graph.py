@@ -271,7 +271,7 @@ def require_graph(graph) -> "Graph":
 def node_table(name: str, table, graph: Graph, *, columns: int | None = None) -> Tensor:
     """Return a table of one row per node as a finite float64 CPU tensor ``(..., n, columns)``, or say what is wrong."""
     require_graph(graph)
-    table = torch.as_tensor(table).detach().to("cpu", torch.float64)
+    table = _checks.table(table)
     if table.ndim < 2 or table.shape[-2] != graph.n_nodes or (columns is not None and table.shape[-1] != columns):
         wanted = f"(..., {graph.n_nodes}, {'m' if columns is None else columns})"
         raise ValueError(f"{name} must have one row a node, shape {wanted}, got {tuple(table.shape)}.")
