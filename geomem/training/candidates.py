@@ -139,10 +139,9 @@ class ArmSteps:
             self.trained = torch.isin(graph.paths[:, -1], task.train_leaves).to(device)
         rates = [stage.rate(k) for stage in recipe for k in range(stage.steps)]
         decays = [stage.weight_decay if stage.decay is None else stage.decay for stage in recipe for _ in range(stage.steps)]
-        given = [torch.tensor(values, dtype=torch.float64) for values in (rates, decays)]
         kind = TABLES[recipe[0].table]
         often = {"always": 1 + len(specials), "gap": arms.d / arms.k} if kind is LazyRMS else {}
-        self.lazy = kind(table, *given, **often)
+        self.lazy = kind(table, rates, decays, **often)
 
     def loss(self, stage) -> Tensor:
         """Draw arms and return the loss on them."""

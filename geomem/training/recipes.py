@@ -166,7 +166,8 @@ def map_then_paths(task: PathTask, size: Size = LAPTOP, *, arms: int | None = No
     """Return two stages with a Node2Vec term: it makes the map, each fact 24 times, then the core learns to read it.
 
     The term asks for the facts from the table alone, without the core, so the table becomes Node2Vec's map however the
-    core stores them. The paper trains without it; this is what its last sentence calls headroom.
+    core stores them. The paper trains without it; this is the headroom that its abstract speaks of. Each token of an
+    answer weighs the same, and whole paths take twice the steps.
 
     Args:
         task: A task on a path-star.
@@ -186,8 +187,8 @@ def map_then_paths(task: PathTask, size: Size = LAPTOP, *, arms: int | None = No
     shared = {"arms": arms, "node2vec": TERM, "decay": 0.0}
     steps = max(size.least_steps, math.ceil(24 * d / arms))
     first = Stage(steps, size.lr, schedule="constant", **shared)
-    paths = min(arms, size.paths, task.n_paths)
-    return [first, Stage(steps, size.lr, paths=paths, path_weight=2 * PATH_WEIGHT, **shared)]
+    paths, weight = min(arms, size.paths, task.n_paths), 2 * PATH_WEIGHT * task.n_targets
+    return [first, Stage(steps * min(2, task.n_targets), size.lr, paths=paths, path_weight=weight, **shared)]
 
 
 def node2vec_by_arms(task: EdgeTask, *, arms: int | None = None, passes: int = 64) -> list[Stage]:
