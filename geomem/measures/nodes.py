@@ -217,15 +217,16 @@ def _batched(results: list[Tensor], tables) -> Tensor:
 def _order(cosine: Tensor, hops: Tensor, group: Tensor) -> Tensor:
     """Return minus Spearman's correlation of whole numbers, over all pairs and then without each group, ``(1 + groups,)``.
 
-    Ranks come from counts of equal values, and counts without a group from a difference: nothing is sorted.
+    Ranks come from counts of equal values, so that the many pairs of a large sample need not be sorted.
 
     Args:
         cosine: In units of ``COSINE_TIE``, ``(k,)``.
         hops: ``(k,)``.
         group: The group of each pair, ``(k,)``.
     """
-    low = int(cosine.min())
-    cosine = (cosine - low).long()
+    if len(cosine) < 1 / COSINE_TIE:
+        cosine = cosine.unique(return_inverse=True)[1]  # fewer values than there could be
+    cosine = (cosine - int(cosine.min())).long()
     totals = [values.bincount() for values in (cosine, hops)]
     found = [_spearman(cosine, hops, *totals)]
     for one in range(int(group.max()) + 1):
@@ -237,7 +238,7 @@ def _order(cosine: Tensor, hops: Tensor, group: Tensor) -> Tensor:
 
 
 def _spearman(a: Tensor, b: Tensor, count_a: Tensor, count_b: Tensor) -> Tensor:
-    """Return the correlation of the ranks of two lists of whole numbers, ties at their mean rank; 0 if a list is constant."""
+    """Return the correlation of the ranks of two lists of whole numbers, ties at their mean rank; 0 if one is constant."""
     n, centred = len(a), []
     for count in (count_a, count_b):
         rank = count.cumsum(0) - (count - 1) / 2 - (n + 1) / 2

@@ -99,8 +99,8 @@ def _scores(scores, graph: Graph, nodes: Tensor | None) -> Tensor:
         return node_table("scores", scores, graph, columns=graph.n_nodes)
     scores = torch.as_tensor(scores).detach().to("cpu", torch.float64)
     if scores.ndim < 2 or scores.shape[-2:] != (len(nodes), graph.n_nodes) or not scores.isfinite().all():
-        raise ValueError(f"scores must be finite, shape (..., {len(nodes)}, {graph.n_nodes}), got {tuple(scores.shape)} or a "
-                         "value that is not finite.")  # fmt: skip
+        raise ValueError(f"scores must be finite, shape (..., {len(nodes)}, {graph.n_nodes}), got {tuple(scores.shape)} or "
+                         "a value that is not finite.")  # fmt: skip
     return scores
 
 
