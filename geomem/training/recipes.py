@@ -21,6 +21,8 @@ ARMS = 128
 """Whole arms per step on a large path-star."""
 TERM = 10.0
 """Weight of the Node2Vec term where it makes the map."""
+NODES, CANDIDATES = 256, 1024
+"""Nodes asked per step on any other large graph, and further ones to weigh their answers against."""
 
 
 class Size(NamedTuple):
@@ -212,13 +214,38 @@ def node2vec_by_arms(task: EdgeTask, *, arms: int | None = None, passes: int = 6
     return [Stage(math.ceil(passes * d / arms), 0.1, arms=arms, table="rms", decay=4.0 * arms / d, warmup=49)]
 
 
+def few_nodes(
+    task: EdgeTask, size: Size = LAPTOP, *, nodes: int | None = None, candidates: int = CANDIDATES, passes: int = PASSES
+) -> list[Stage]:
+    """Return one stage for the facts of any large graph whose steps draw a few nodes: each is asked 25 times.
+
+    Args:
+        task: A task on any graph.
+        size: As in ``edges_only``; its rate is read.
+        nodes: Nodes asked per step, at least 1; by default 256, or all that have a fact.
+        candidates: Further nodes among the candidates of a step.
+        passes: How often a node is asked.
+
+    Source:
+        Ours.
+
+    Example:
+        >>> from geomem.graphs import grid
+        >>> few_nodes(EdgeTask(grid(32, 32)))[0].steps
+        100
+    """
+    heads = len(task.edges[:, 1].unique())
+    nodes = min(NODES, heads) if nodes is None else nodes
+    return [Stage(math.ceil(passes * heads / nodes), size.lr, nodes=nodes, candidates=candidates)]
+
+
 def _with_paths(task: PathTask, size: Size, steps: int, path_weight: float, *, schedule="constant", **other) -> Stage:
     """Return a stage with paths, in batches no larger than the data."""
     given = {"lr": size.lr, "edges": min(size.edges, len(task.edges))} | other
     return Stage(steps, paths=min(size.paths, task.n_paths), path_weight=path_weight, schedule=schedule, **given)
 
 
-_ALL = (edges_only, edges_then_first, edges_then_paths, two_phase, mixed, few_arms, map_then_paths)
+_ALL = (edges_only, edges_then_first, edges_then_paths, two_phase, mixed, few_arms, map_then_paths, few_nodes)
 RECIPES = {recipe.__name__: recipe for recipe in _ALL}
 BY_ARMS = ("few_arms", "map_then_paths")
 """Recipes whose steps draw whole arms of a path-star."""
