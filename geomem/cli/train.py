@@ -222,7 +222,8 @@ def _stages(args, task) -> list[Stage]:
     if args.model in FACTS_ALONE:
         return recipes.node2vec_by_arms(task, arms=args.arms) if args.arms else recipes.edges_only(task, args.size)
     if args.arms or args.recipe in recipes.BY_ARMS:
-        return recipes.RECIPES[args.recipe or recipes.BY_ARMS[0]](task, args.size, arms=args.arms or None)
+        by_arms = recipes.map_then_paths if args.recipe == "map_then_paths" else recipes.few_arms
+        return by_arms(task, args.size, arms=args.arms or None)
     return recipes.RECIPES[args.recipe or BY_TARGET[args.target]](task, args.size)
 
 

@@ -350,8 +350,8 @@ def cumulative(curves: Mapping[str, Tensor], ax: Axes, *, dims: int | None = Non
         dims: How many leading dimensions count as Fiedler-like: a thin line there.
         total: How many non-trivial dimensions there are, where the curves hold the leading ones alone.
     """
+    k = next(iter(curves.values())).shape[-1]
     for model, values in curves.items():
-        k = values.shape[-1]
         whole = torch.cat([torch.zeros(len(values), 1, dtype=values.dtype), values], dim=1)
         band(np.arange(k + 1), whole.T, ax, color=COLORS.get(model, INK), label=model, style=STYLES.get(model, "-"))
     ax.plot([0, k], [0, k / (total or k)], ":", color=INK, linewidth=1, label="chance")

@@ -50,7 +50,7 @@ PAPER = Size(lr=5e-4, edges=2048, paths=512, passes=100, warmup=200)
 """For twelve layers of width 384 on a GPU: batches that keep it busy, and passes to spare."""
 
 
-def edges_only(task: PathTask, size: Size = LAPTOP) -> list[Stage]:
+def edges_only(task: PathTask | EdgeTask, size: Size = LAPTOP) -> list[Stage]:
     """Return one stage that trains the facts and nothing else: every fact 25 times, and at least 200 steps.
 
     Args:

@@ -10,7 +10,8 @@ from tools import book, studies
 
 LISTED = {study["name"]: study for study in studies.listed(book.ROOT / "book/studies.toml")}
 LIVE = {
-    "live_growth": ("growth", ("answer_accuracy",), "250 arms"),
+    "live_paper": ("paper_map_5000_5", ("answer_accuracy",), "first"),
+    "live_nearest": ("paper_map_5000_5", ("first_hop_accuracy",), "first"),
     "live_full_path": ("full_path", ("answer_accuracy",), "transformer"),
     "live_first_hop": ("first_hop", ("answer_accuracy",), "transformer"),
     "live_cell_order": ("phase_linear", ("cells", "order", 78), "cycle"),  # lr .01, no decay, start .5
