@@ -81,7 +81,7 @@ class Parameter:
         if path.is_file() and value not in FAMILIES:
             return str(path.absolute())
         if Path(value).suffix or "/" in value:
-            raise ValueError(f"{self.name} must name a file that is there, got {value!r}: {str(path.absolute())!r} is none.")
+            raise ValueError(f"{self.name} must name a file that is there, got {value!r}: no {str(path.absolute())!r}.")
         if GRAPH.search(f"{self.name} {self.says}"):
             _checks.one_of(f"{self.name}, where no file has that name,", value, FAMILIES)
         return value
@@ -223,7 +223,7 @@ def source_of(cell: dict) -> str:
 
 
 def values(known: Mapping[str, Parameter], settings: Iterable[str], file: str | Path | None = None) -> dict:
-    """Return one value a parameter, from a file and from ``name=value`` settings, which win.
+    """Return one value per parameter, from a file and from ``name=value`` settings, which win.
 
     Raises:
         ValueError: If a parameter is unknown, missing or given twice, or a value has the wrong type or breaks a rule.
@@ -351,7 +351,7 @@ def _choices(says: str) -> tuple[str, ...]:
 
 
 def table(known: Mapping[str, Parameter]) -> str:
-    """Return one line a parameter: name, type, default and comment."""
+    """Return one line per parameter: name, type, default and comment."""
     says = {p.name: p.says + (f" (one of {', '.join(p.options)})" if p.options else "") for p in known.values()}
     rows = [(p.name, p.kind, _default(p), says[p.name]) for p in known.values()]
     widths = [max(map(len, column)) for column in zip(*rows, strict=True)] if rows else []

@@ -11,7 +11,7 @@ from tools import book
 CELL = """degree: int = 3  # arms, at least 2
 share: float = 1  # of the edges, above 0, at most 1
 core: str = "linear"  # linear or transformer; empty: both
-file: str = "a.csv"  # edges, one a row
+file: str = "a.csv"  # edges, one per row
 deep: bool = False  # more layers
 plain = 7"""
 
