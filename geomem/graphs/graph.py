@@ -191,7 +191,7 @@ class Graph:
         return graph
 
     def _sparse(self) -> csr_array:
-        heads, tails = self.directed_edges().numpy().astype(np.int32).T  # csgraph of SciPy before 1.15 takes no int64
+        heads, tails = self.directed_edges().numpy().astype(np.int32).T  # csgraph of SciPy 1.15 takes no int64
         return coo_array((np.ones(len(heads)), (heads, tails)), shape=(self.n_nodes, self.n_nodes)).tocsr()
 
     @classmethod
