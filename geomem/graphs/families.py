@@ -21,7 +21,7 @@ def path_star(degree: int, length: int, *, seed: int | None = None) -> Graph:
             ``1 + a (length - 1)`` onwards.
 
     Returns:
-        A graph of ``degree (length - 1) + 1`` nodes and one edge fewer, with one path an arm.
+        A graph of ``degree (length - 1) + 1`` nodes and one edge fewer, with one path per arm.
 
     Raises:
         TypeError: If a size is not an integer.
@@ -51,7 +51,7 @@ def tree_star(degree: int, length: int, branching: int = 2, *, seed: int | None 
         seed: If given, nodes are numbered in a random order drawn from it.
 
     Returns:
-        A graph with one path a leaf, ``degree * branching**(length - 2)`` of them.
+        A graph with one path per leaf, ``degree * branching**(length - 2)`` of them.
 
     Raises:
         TypeError: If a size is not an integer.

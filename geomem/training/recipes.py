@@ -4,6 +4,7 @@ The numbers were swept on validation paths of graphs and seeds that no chapter r
 """
 
 import math
+from collections.abc import Callable
 from typing import NamedTuple
 
 from ..tasks import EdgeTask, PathTask
@@ -246,6 +247,6 @@ def _with_paths(task: PathTask, size: Size, steps: int, path_weight: float, *, s
 
 
 _ALL = (edges_only, edges_then_first, edges_then_paths, two_phase, mixed, few_arms, map_then_paths, few_nodes)
-RECIPES = {recipe.__name__: recipe for recipe in _ALL}
+RECIPES: dict[str, Callable[..., list[Stage]]] = {recipe.__name__: recipe for recipe in _ALL}
 BY_ARMS = ("few_arms", "map_then_paths")
 """Recipes whose steps draw whole arms of a path-star."""
