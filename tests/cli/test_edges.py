@@ -66,6 +66,8 @@ def test_a_large_graph_asks_a_few_nodes_and_says_so_and_a_small_one_does_not(fac
         "a step asked 40 of 40 nodes; its candidates were they, their answers and 1,024 drawn nodes (--nodes 0: all)" in said
     )
     assert told(capsys, facts, *SMALL, "--nodes", "0")["settings"]["recipe"][0]["nodes"] == 0
+    assert told(capsys, facts, *SMALL)["settings"]["model"]["init_std"] == 0.1
+    assert told(capsys, facts, *SMALL, "--init-std", "0.3")["settings"]["model"]["init_std"] == 0.3
     (stage,) = told(capsys, facts, *SMALL, "--nodes", "7", "--candidates", "9")["settings"]["recipe"]
     assert (stage["nodes"], stage["candidates"], stage["steps"]) == (7, 9, 12)
 
