@@ -67,12 +67,8 @@ def test_the_files_and_tables_that_the_page_names_are_there():
     for place, names in re.findall(r"\*\*File:\*\*(.*?)\*\*Line:\*\*(.*)", PAGE):
         for path in re.findall(r"`([\w./]+/[\w.]*)`", place + names):
             assert (book.ROOT / path).exists(), path
-    for table, module in (
-        ("FAMILIES", graphs),
-        ("CORES", gm.models.sequence),
-        ("TASKS", gm.tasks),
-        ("MEASURES", test_measures),
-    ):
+    tables = {"FAMILIES": graphs, "CORES": gm.models.sequence, "TASKS": gm.tasks, "MEASURES": test_measures}
+    for table, module in tables.items():
         assert f"`{table}`" in PAGE and hasattr(module, table)
 
 
