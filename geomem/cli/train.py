@@ -148,8 +148,11 @@ def _train(args) -> None:
     result = result_of(run, recipe, args.history)
     if args.graph == "path-star" and (args.portrait or args.profile != "laptop"):
         result["map"] = sampled.portrait(run.model.embedding, task)
+    warned = getattr(args, "warned", [])  # about a file of facts
+    result |= {"warnings": warned} if args.graph == "edges" else {}
     text = json.dumps(result, allow_nan=False)
-    print(text if args.json else summary(run, run.history[-1]))
+    said = "\n".join([*(f"Attention: {text}" for text in warned), summary(run, run.history[-1])])
+    print(text if args.json else said)
     if folder:
         run.save(folder)
     if out:

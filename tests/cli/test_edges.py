@@ -104,6 +104,15 @@ def test_a_named_graph_and_the_options_of_reading_are_those_of_geomem_graph(fact
     assert by_option["settings"] == told(capsys, facts, *SMALL)["settings"]
 
 
+def test_what_reading_dropped_is_said(capsys, tmp_path):
+    odd = tmp_path / "loops.csv"
+    odd.write_text("a,b\nb,b\nb,c\n", encoding="utf8")
+    (warning,) = told(capsys, str(odd), *SMALL)["warnings"]
+    assert "1 self loop dropped" in warning
+    cli.main(["train", "edges", str(odd), *SMALL])
+    assert f"Attention: {warning}" in capsys.readouterr().out
+
+
 @pytest.mark.parametrize(
     "words, sentence",
     [
