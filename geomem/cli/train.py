@@ -151,7 +151,7 @@ def _train(args) -> None:
     warned = getattr(args, "warned", [])  # about a file of facts
     result |= {"warnings": warned} if args.graph == "edges" else {}
     text = json.dumps(result, allow_nan=False)
-    said = "\n".join([*(f"Attention: {text}" for text in warned), summary(run, run.history[-1])])
+    said = "\n".join([*(f"Attention: {line}" for line in warned), summary(run, run.history[-1])])
     print(text if args.json else said)
     if folder:
         run.save(folder)
