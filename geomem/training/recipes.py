@@ -22,7 +22,7 @@ ARMS = 128
 """Whole arms per step on a large path-star."""
 TERM = 10.0
 """Weight of the Node2Vec term where it makes the map."""
-NODES, CANDIDATES = 256, 1024
+NODES, CANDIDATES = 128, 1024
 """Nodes asked per step on any other large graph, and further ones to weigh their answers against."""
 
 
@@ -223,7 +223,7 @@ def few_nodes(
     Args:
         task: A task on any graph.
         size: As in ``edges_only``; its rate is read.
-        nodes: Nodes asked per step, at least 1; by default 256, or all that have a fact.
+        nodes: Nodes asked per step, at least 1; by default 128, or all that have a fact.
         candidates: Further nodes among the candidates of a step.
         passes: How often a node is asked.
 
@@ -233,7 +233,7 @@ def few_nodes(
     Example:
         >>> from geomem.graphs import grid
         >>> few_nodes(EdgeTask(grid(32, 32)))[0].steps
-        100
+        200
     """
     heads = len(task.edges[:, 1].unique())
     nodes = min(NODES, heads) if nodes is None else nodes
