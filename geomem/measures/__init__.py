@@ -8,6 +8,7 @@ from .recall import edge_margin, edge_recall, recalled_facts
 from .rows import Matched, Table, match_rows
 from .shares import CoreSurvival, core_survival, geometric_share, split_scores
 from .stars import arm_separation, first_hop_accuracy, silhouette
+from .tables import read_table
 from .verdict import measure
 
 __all__ = [
@@ -37,4 +38,5 @@ __all__ = [
     "Table",
     "match_rows",
     "measure",
+    "read_table",
 ]

@@ -16,13 +16,14 @@ LABELS = {
     "strict_order": "strict order (3 hops or more)",
     "geometric_order": "geometric order",
     "geometric_contrast": "geometric contrast",
+    "near_contrast": "contrast within two hops",
     "edge_recall_cosine": "edge recall by cosine",
     "edge_recall_dot": "edge recall by dot product",
     "fiedler_energy": "Fiedler energy",
     "first_hop_accuracy": "nearest first hop",
     "effective_rank": "effective rank",
 }
-NEIGHBOURS = ("geometric_order", "geometric_contrast", "edge_recall_cosine")
+NEIGHBOURS = ("near_contrast", "geometric_order", "geometric_contrast", "edge_recall_cosine")
 """Measures that neighbours, or neighbours of neighbours, suffice to raise."""
 CALLED = {
     "map": "a map",
@@ -161,6 +162,11 @@ def judged(values: Mapping[str, Beside], why_no_order: str | None = None, best: 
     near = [name for name in NEIGHBOURS if name in values and values[name].dealt.exceeded(values[name].value)]
     stand_out = " and ".join(f"{LABELS[name]} {values[name].value:.2f}" for name in near)
     aside = f" Neighbours do stand out: {stand_out}." if near else " Neighbours do not stand out either."
+    first = values.get("first_hop_accuracy")
+    leaves = ""
+    if first is not None and first.dealt.exceeded(first.value) and first.local.exceeded(first.value):
+        leaves = f" Leaves do find their first hop: {first.value:.2f}, chance {first.chance:.2f}."
+        aside += leaves
     strict = values.get("strict_order")
     if strict is None:
         return "small", f"Too small to say: {why_no_order}.{aside}"
@@ -169,14 +175,14 @@ def judged(values: Mapping[str, Beside], why_no_order: str | None = None, best: 
     if all(null.exceeded(value) for null in nulls):
         z = ", ".join("-" if null.z(value) is None else f"{null.z(value):.1f}" for null in nulls)
         faint = "A faint map" if value - max(null.mean for null in nulls) < FAINT else "A map"
-        return "map", f"{faint}: strict order {value:.2f}, above dealt rows and the local table (z {z})."
+        return "map", f"{faint}: strict order {value:.2f}, above dealt rows and the local table (z {z}).{leaves}"
     if needed >= best:
-        why = f"a strict order must exceed {needed:.2f} to stand out here, and the best heat kernel has {best:.2f}"
+        why = f"a strict order must exceed {min(needed, 1):.2f} to stand out here, and the best heat kernel has {best:.2f}"
         return "small", f"Too small to say: {why}.{aside}"
     short = f"strict order {value:.2f}, where more than {needed:.2f} would have been a map"
     if near:
-        return "neighbourhoods", f"Neighbourhoods only: {stand_out} above chance, but {short}."
-    return "chance", f"No better than chance: {short}, and neighbours do not stand out."
+        return "neighbourhoods", f"Neighbourhoods only: {stand_out} above chance, but {short}.{leaves}"
+    return "chance", f"No better than chance: {short}, and neighbours do not stand out.{leaves}"
 
 
 def _shown(value: float, null: Null | None) -> tuple[str, str]:

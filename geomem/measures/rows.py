@@ -135,7 +135,7 @@ def _plain(vector):
 def _tensor(rows, names: Sequence[str] | None) -> Tensor:
     """Return rows as a tensor of real numbers, ``(k, m)``, one per name."""
     try:
-        rows = rows if isinstance(rows, Tensor) else torch.as_tensor(np.asarray(rows))
+        rows = rows if isinstance(rows, Tensor) else torch.from_numpy(np.array(rows))
     except (TypeError, ValueError):
         raise TypeError(f"table must be an array of numbers, a mapping of names to vectors, or a data frame indexed by "
                         f"name, got {type(rows).__name__}.") from None  # fmt: skip

@@ -8,6 +8,7 @@ from scipy.sparse import coo_array
 from torch import Tensor
 
 from .. import _checks
+from .._products import by_power_of_two
 from ..graphs import Graph
 from ..spectral import Spectrum, effective_rank
 from .base import unit_rows
@@ -18,7 +19,7 @@ from .rows import match_rows
 from .stars import first_hop_accuracy
 
 BLOCK, PAIRS = 500_000, 20_000
-"""Pairs that are looked at, those of a sample of nodes where a graph has more; and those that a draw of a null puts in order."""
+"""Pairs that are looked at, from a sample of nodes where there are more; and those that a draw of a null puts in order."""
 LEAST, SLOW = 100, 20
 """Nodes at which pairs begin at least; and draws of a null of recall on a graph whose pairs are not all looked at."""
 SPECTRAL = 1_500
@@ -58,34 +59,33 @@ def measure(table, graph: Graph, *, null: int = 100, seed: int = 0) -> Measured:
         >>> from geomem.graphs import cycle
         >>> angle = 2 * torch.pi * torch.arange(40) / 40
         >>> measure(torch.stack([angle.cos(), angle.sin()], dim=1), cycle(40))
-        Measured('cycle', n_nodes=40, width=2: a map, strict order 1.00)
+        Measured('cycle(40)', n_nodes=40, width=2: a map, strict order 1.00)
     """
     null = _checks.integer("null", null, least=20, hint="Fewer draws cannot tell a map from chance.")
     generator = torch.Generator().manual_seed(_checks.seed_of("seed", seed))
     matched = match_rows(table, graph)
     unit = unit_rows(matched.rows)  # a table of zeros is refused before anything is drawn
+    rows, _ = by_power_of_two(matched.rows, dims=(-2, -1))  # no product of two rows may overflow
     asked = _Asked(matched.graph, generator)
-    values, hops = asked.of(matched.rows, unit, whole=True)
+    values, hops = asked.of(rows, unit, whole=True)
     drawn: dict[str, list] = {"dealt": [], "local": []}
     curves = []
     for k in range(null):
         deal, slow = torch.randperm(len(unit), generator=generator), asked.whole or k < SLOW
-        found, curve = asked.of(matched.rows[deal], unit[deal], slow=slow)
+        found, curve = asked.of(rows[deal], unit[deal], slow=slow)
         curves.append(curve)
         drawn["dealt"].append(found)
-        local = asked.summed(matched.rows[deal])
+        local = asked.summed(rows[deal])
         local = local if (local != 0).any() else torch.ones_like(local)  # where all sums cancel there is no order
         drawn["local"].append(asked.of(local, unit_rows(local), slow=slow)[0])
     beside = {}
     for name, value in values.items():
         nulls = {kind: _null([draw[name] for draw in draws if name in draw]) for kind, draws in drawn.items()}
         beside[name] = Beside(value, chance=asked.chance.get(name), **nulls)
-    beside["effective_rank"] = Beside(float(effective_rank(matched.rows)))  # dealt rows have the same
+    beside["effective_rank"] = Beside(float(effective_rank(rows)))  # dealt rows have the same
     kind, verdict = judged(beside, asked.silent.get("strict_order"), asked.best_order())
     curves = torch.stack(curves)
-    return Measured(
-        matched, beside, asked.silent, hops, curves, asked.energy_of(matched.rows), len(asked.sources), kind, verdict
-    )
+    return Measured(matched, beside, asked.silent, hops, curves, asked.energy_of(rows), len(asked.sources), kind, verdict)
 
 
 class _Asked:
@@ -119,6 +119,9 @@ class _Asked:
         self.silent |= {name: why[name] for name, groups in self.groups.items() if not groups}
         if (graph.degrees == n - 1).all():
             self.silent["geometric_contrast"] = "there is no pair that is no edge"
+        self.near = (self.hops > 0) & (self.hops <= 2)
+        if self.near.all():
+            self.silent["near_contrast"] = "all pairs lie within two hops"
         self._find_spectrum()
         if graph.root is None:
             self.silent["first_hop_accuracy"] = "the graph has no root"
@@ -167,6 +170,8 @@ class _Asked:
                 found[name] = self.order_of(cosine, groups)
         if "geometric_contrast" not in self.silent:
             found["geometric_contrast"] = float(cosine[self.joined].mean() - cosine[~self.joined].mean())
+        if "near_contrast" not in self.silent:
+            found["near_contrast"] = float(cosine[self.near].mean() - cosine[~self.near].mean())
         if slow:
             found["edge_recall_cosine"] = float(edge_recall(block, g, nodes=self.sources))
             found["edge_recall_dot"] = float(edge_recall(rows[self.sources] @ rows.mT, g, nodes=self.sources))
