@@ -205,6 +205,7 @@ FAMILIES = {
     "davis": lambda: Graph.from_networkx(nx.davis_southern_women_graph(), name="Davis southern women"),
     "family": lambda: read_edges(_shipped("family.csv")),
     "places": lambda: read_edges(_shipped("places.csv")),
+    "borders": lambda: read_edges(_shipped("borders.csv")),
 }
 """Every graph that has a name of its own, made without arguments: the paper's at its tiny sizes, known networks, and the
 facts that come with the book."""
@@ -221,8 +222,8 @@ def named_graph(name: str) -> Graph:
 
     Args:
         name: A name in ``FAMILIES``: "path_star", "tree_star", "grid", "cycle", "irregular" (at the paper's tiny sizes),
-            "karate", "les_miserables", "florentine", "davis", and the book's own files of facts, "family" and "places"; or
-            the path of a file that ``read_edges`` takes.
+            "karate", "les_miserables", "florentine", "davis", and the book's own files of facts, "family", "places"
+            and "borders"; or the path of a file that ``read_edges`` takes.
 
     Raises:
         TypeError: If the name is not a string.
