@@ -75,6 +75,35 @@ def read_edges(
     return _graph(pairs, said, warned, path, self_loops)
 
 
+def reading(sep: str = "", columns: str = "", header: str = "") -> dict:
+    r"""Return the options of ``read_edges`` from text, as a chapter's parameters or a command line give them.
+
+    Args:
+        sep: What separates columns, or "tab"; empty: found in the file.
+        columns: The two columns of names with a comma between them, by number or title: "0,2"; empty: found.
+        header: Whether the first row holds titles, "yes" or "no"; empty: found.
+
+    Raises:
+        ValueError: If the columns are not two, or the header is neither.
+
+    Source:
+        Ours.
+
+    Example:
+        >>> reading(sep="tab", columns="head,2")
+        {'sep': '\t', 'columns': ('head', 2)}
+    """
+    found: dict = {"sep": {"tab": "\t"}.get(sep, sep)} if sep else {}
+    if columns:
+        parts = [part.strip() for part in columns.split(",")]
+        if len(parts) != 2 or not all(parts):
+            raise ValueError(f"columns must be two columns with a comma between them, got {columns!r}. Write columns=0,1.")
+        found["columns"] = tuple(int(part) if part.isdecimal() else part for part in parts)
+    if header:
+        found["header"] = _checks.one_of("header", header, ("yes", "no")) == "yes"
+    return found
+
+
 def _file(path) -> Path:
     """Return a path that names a file."""
     if not isinstance(path, (str, Path)):

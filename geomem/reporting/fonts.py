@@ -1,7 +1,7 @@
 """Fonts for names in any script: matplotlib's own where it has the characters, else one that the system offers."""
 
 import functools
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
 from matplotlib import font_manager
 from matplotlib.ft2font import FT2Font
@@ -27,13 +27,14 @@ def fonts_for(texts: Iterable[str]) -> tuple[str, ...] | None:
     return _families(lacking)
 
 
-def writable(texts: Iterable[str]) -> tuple[list[str], tuple[str, ...]]:
-    """Return texts as a figure can show them, and the fonts: numbers from 0 where no font has them.
+def writable(texts: Iterable[str], *, numbers: Sequence[int] | None = None) -> tuple[list[str], tuple[str, ...]]:
+    """Return texts as a figure can show them, and the fonts: numbers where no font has them.
 
     Characters that cannot be printed, or turn the writing, are written as escapes.
 
     Args:
         texts: Names of nodes.
+        numbers: What to write for each where fonts are missing; by default 0, 1, 2, ...
 
     Source:
         Ours.
@@ -44,7 +45,8 @@ def writable(texts: Iterable[str]) -> tuple[list[str], tuple[str, ...]]:
     """
     shown = [text if text.isprintable() else ascii(text) for text in texts]
     families = fonts_for(shown)
-    return (shown, families) if families else ([str(number) for number in range(len(shown))], (OWN,))
+    numbers = range(len(shown)) if numbers is None else numbers
+    return (shown, families) if families else ([str(number) for number in numbers], (OWN,))
 
 
 @functools.lru_cache(maxsize=1)
