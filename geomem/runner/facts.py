@@ -42,9 +42,7 @@ def check_facts(known: Mapping[str, Parameter], given: Mapping) -> None:
                 raise ValueError(fault)
         elif rules and any(given.get(option) for option in READING):
             option = next(option for option in READING if given.get(option))
-            raise ValueError(
-                f"{option} must go with {name}, got it alone: it says how that file is written. Give {name} too."
-            )
+            raise ValueError(f"{option} must go with {name}, got it alone: it says how that file is written.")
 
 
 @functools.lru_cache(maxsize=64)

@@ -45,9 +45,7 @@ def refused(capsys, *argv):
 
 @pytest.mark.parametrize("command", ["run", "sweep"])
 @pytest.mark.parametrize("shape", SHAPES)
-def test_a_shape_that_chapter_11_cannot_measure_is_refused_before_a_kernel_starts(
-    command, shape, tmp_path, capsys, no_kernel
-):
+def test_a_shape_that_cannot_be_measured_is_refused_before_a_kernel_starts(command, shape, tmp_path, capsys, no_kernel):
     path = tmp_path / "facts.csv"
     path.write_text("\n".join(f"n{u},n{v}" for u, v in SHAPES[shape].edges))
     said = refused(capsys, command, "11", "-p", f"graph={path}", "--out", str(tmp_path / "runs"))
