@@ -1,6 +1,7 @@
 """Read a graph from a file: rows of names, or a format that networkx or SciPy knows."""
 
 import csv
+import re
 import unicodedata
 import warnings
 from collections.abc import Sequence
@@ -129,6 +130,8 @@ def _columns_given(columns) -> tuple[int | str, int | str] | None:
 
 def _rows(text: str, suffix: str, file: str, columns, header, sep, comments: str) -> tuple[list, list[str], list[str]]:
     """Return the pairs of a file of rows with their lines, what to say about it, and what to warn about."""
+    if marked := re.match(r"sep=(.)\r?\n", text):  # Excel's own first line
+        text, sep = "\n" + text[marked.end() :], marked[1] if sep is None else sep
     lines = Lines(text, comments)
     sep = dialects.separator_of(lines, suffix, file) if sep is None else sep
     try:
@@ -139,6 +142,9 @@ def _rows(text: str, suffix: str, file: str, columns, header, sep, comments: str
     named = columns is not None and any(isinstance(column, str) for column in columns)
     if named and header is False:
         raise ValueError(f"header must not be False where columns are titles, got columns={columns}.")
+    if header is None and columns is None and rows and dialects.counts_first(rows):
+        raise ValueError(f"{file} must be told whether its first row, {' '.join(rows[0].fields)}, is an edge, got one that "
+                         "counts the other names and rows. Write header=True to leave it out, or header=False.")  # fmt: skip
     if header is None:
         header = named or (len(rows) > 0 and dialects.titles_of(rows, columns))
     titles = rows[0].fields if header and rows else None
@@ -173,8 +179,10 @@ def _column(column: int | str, titles: list[str] | None, file: str) -> int:
 def _pair(row: Row, pair: tuple[int, int], file: str, sep: str) -> tuple[str, str]:
     """Return the two names of a row."""
     if len(row.fields) <= max(pair):
+        mark = next((mark for mark in ("%", "//", ";", "!", "*") if row.fields[0].startswith(mark)), None)
+        way = f"Check columns= and the separator, sep={sep!r}" + (f", or write comments={mark!r}." if mark else ".")
         raise ValueError(f"{file}, line {row.line}: a row must have a column {max(pair)}, got {len(row.fields)} column(s): "
-                         f"{shown(row.fields)}. Check columns= and the separator, sep={sep!r}.")  # fmt: skip
+                         f"{shown(row.fields)}. {way}")  # fmt: skip
     names = row.fields[pair[0]], row.fields[pair[1]]
     if not all(names):
         raise ValueError(
