@@ -138,6 +138,11 @@ def _rows(text: str, suffix: str, file: str, columns, header, sep, comments: str
         rows = list(lines.rows(sep))
     except csv.Error as error:
         raise ValueError(f"{file} must be readable as csv, got: {error}. Look for a quote that never closes.") from None
+    alien = next((row for row in rows if comments == "#" and row.fields[0].split(" ")[0] in ("%", "%%", "//")), None)
+    if alien:
+        mark = alien.fields[0].split(" ")[0]
+        raise ValueError(f"{file}, line {alien.line}: a row must hold names, got one that begins with {mark}, as comments do. "
+                         f"Write comments={mark!r}, or comments=None if it is a name.")  # fmt: skip
     said = [f"{SEPARATORS.get(sep, repr(sep))}-separated"]
     named = columns is not None and any(isinstance(column, str) for column in columns)
     if named and header is False:
@@ -179,10 +184,8 @@ def _column(column: int | str, titles: list[str] | None, file: str) -> int:
 def _pair(row: Row, pair: tuple[int, int], file: str, sep: str) -> tuple[str, str]:
     """Return the two names of a row."""
     if len(row.fields) <= max(pair):
-        mark = next((mark for mark in ("%", "//", ";", "!", "*") if row.fields[0].startswith(mark)), None)
-        way = f"Check columns= and the separator, sep={sep!r}" + (f", or write comments={mark!r}." if mark else ".")
         raise ValueError(f"{file}, line {row.line}: a row must have a column {max(pair)}, got {len(row.fields)} column(s): "
-                         f"{shown(row.fields)}. {way}")  # fmt: skip
+                         f"{shown(row.fields)}. Check columns= and the separator, sep={sep!r}.")  # fmt: skip
     names = row.fields[pair[0]], row.fields[pair[1]]
     if not all(names):
         raise ValueError(

@@ -190,8 +190,8 @@ def test_titles_that_are_also_names_are_facts(tmp_path):
     ("x.csv.xz", lzma.compress(b"a,b\nb,c\n"), "packed by xz"),
     ("x.xlsx", b"PK\x03\x04\0\0\0\0\xff", "a zip archive or an Excel workbook. Unpack it, or export it as CSV"),
     ("x.csv", "Zürich,Köln\n".encode("latin-1"), "Save it as UTF-8"),
-    ("x.txt", b"% 3 nodes\n1 2\n2 3\n", "write comments='%'"),
-    ("x.txt", b"// mine\na b\nb c\n", "write comments='//'"),
+    ("x.txt", b"% 3 nodes\n1 2\n2 3\n", "Write comments='%'"),
+    ("x.txt", b"// mine\na b\nb c\n", "Write comments='//'"),
     ("x.csv", b"0,1,0\n0,0,1\n1,0,0\n", "got an adjacency matrix"),
     ("x.txt", b"4 3\n1 2\n2 3\n3 4\n", "Write header=True to leave it out, or header=False"),
 ])  # fmt: skip
