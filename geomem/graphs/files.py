@@ -141,8 +141,8 @@ def _rows(text: str, suffix: str, file: str, columns, header, sep, comments: str
     alien = next((row for row in rows if comments == "#" and row.fields[0].split(" ")[0] in ("%", "%%", "//")), None)
     if alien:
         mark = alien.fields[0].split(" ")[0]
-        raise ValueError(f"{file}, line {alien.line}: a row must hold names, got one that begins with {mark}, as comments do. "
-                         f"Write comments={mark!r}, or comments=None if it is a name.")  # fmt: skip
+        raise ValueError(f"{file}, line {alien.line}: a row must hold names, got one that begins with {mark}, as comments "
+                         f"do. Write comments={mark!r}, or comments=None if it is a name.")  # fmt: skip
     said = [f"{SEPARATORS.get(sep, repr(sep))}-separated"]
     named = columns is not None and any(isinstance(column, str) for column in columns)
     if named and header is False:

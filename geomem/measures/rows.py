@@ -111,7 +111,7 @@ def table_of(table) -> Table:
     if isinstance(table, Table):
         return table._replace(rows=_tensor(table.rows, table.names))
     if isinstance(table, Mapping):
-        sizes = {np.shape(vector) for vector in table.values()}
+        sizes = {_shape(vector) for vector in table.values()}
         if len(sizes) != 1 or len(next(iter(sizes))) != 1:
             raise ValueError(f"table must give every name a vector of one length, got shapes {shown(sorted(sizes)[:3])}.")
         names = tuple(map(str, table))
@@ -125,6 +125,14 @@ def table_of(table) -> Table:
         names = None if counted else tuple(map(str, table.index))
         return Table(_tensor(table.to_numpy(), names), names)
     return Table(_tensor(table, None))
+
+
+def _shape(vector) -> tuple[int, ...]:
+    """Return the shape of a vector; lists of different lengths have none that fits."""
+    try:
+        return tuple(np.shape(vector))
+    except ValueError:
+        return ()
 
 
 def _plain(vector):
