@@ -3,6 +3,7 @@
 from tqdm import tqdm
 
 from ..runner import notebooks, parameters
+from ..runner.facts import check_facts
 from ..runner.job import NOTEBOOKS, chapter, chapters, job_of, machine, needs, profile_of, record_of, title
 from ..runner.run import keep_page, perform
 from ..runner.sweep import failure
@@ -33,6 +34,7 @@ def _run(args) -> None:
         return
     needs("geomem run", *NOTEBOOKS, "psutil", "nbconvert", *(["yaml"] if args.file else []))
     given = parameters.values(known, args.parameter, args.file)
+    check_facts(known, given)
     what = {"chapter": str(notebook), "profile": profile_of(given, args.profile)}
     folder, limit = checkpoints.folder_of(args.out), limit_of(args)
     job = job_of(what, known, given, machine(), folder=folder, timeout=limit, page=True)

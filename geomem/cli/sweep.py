@@ -7,6 +7,7 @@ from tqdm import tqdm
 
 from .. import _checks
 from ..runner import notebooks, parameters, sweep
+from ..runner.facts import check_facts
 from ..runner.job import NOTEBOOKS, chapter, job_of, machine, needs, options, profile_of
 from ..training import checkpoints
 from .shared import add_shared, limit_of, stop
@@ -73,6 +74,8 @@ def _grid(args) -> tuple[list[tuple[dict, dict]], dict, Mapping]:
     if args.help_parameters:
         return [], what, known
     points = parameters.grid(known, args.parameter, args.file)
+    for point in _telling(points):
+        check_facts(known, point)
     return [(point, what | {"profile": profile_of(point, args.profile)}) for point in points], what, known
 
 
