@@ -1,6 +1,7 @@
 """What a memory recalls, and whether its embedding is a map. Measures know arrays and graphs, not models."""
 
 from .base import COSINE_TIE, ROUNDING
+from .discovery import Discovery, discover, pair_scores, ripple
 from .geometry import cosine_by_hops, cosines, geometric_contrast, geometric_order
 from .nodes import Estimate, NodeSample
 from .nulls import local_table, random_table
@@ -16,6 +17,10 @@ __all__ = [
     "edge_margin",
     "edge_recall",
     "recalled_facts",
+    "Discovery",
+    "discover",
+    "pair_scores",
+    "ripple",
     "cosine_by_hops",
     "cosines",
     "geometric_contrast",
