@@ -72,11 +72,18 @@ def nulls(graph, seed: int) -> dict:
     return {"random": noise, "local": graph.adjacency() @ noise}
 
 
+def strict(table, graph) -> float | None:
+    """Return the strict order; None on a graph so small across that it has none."""
+    try:
+        return float(gm.geometric_order(table, graph, **STRICT))
+    except ValueError:
+        return None
+
+
 def base(model, graph) -> dict:
     """Return how much of a map a trained model is, and what it recalls."""
     scores = fact_scores(model, graph.n_nodes).detach()
-    strict = float(gm.geometric_order(table_of(model, graph), graph, **STRICT))
-    return {"strict": strict, "edge_recall": float(gm.edge_recall(scores, graph))}
+    return {"strict": strict(table_of(model, graph), graph), "edge_recall": float(gm.edge_recall(scores, graph))}
 
 
 def without_edges(graph, pairs, new=()):
@@ -154,7 +161,7 @@ def edited(name: str, seed: int) -> dict:
     others = [(other[0], other[1]) for other in (drawn_edit(graph, rng) for _ in range(20))]
     result = {"models": {}, "nulls": {}}
     for key, table in nulls(graph, seed).items():
-        result["nulls"][key] = float(gm.geometric_order(table, graph, **STRICT))
+        result["nulls"][key] = strict(table, graph)
     for model_name in MODELS:
         model = trained(graph, model_name, seed)
         before = pair_scores(fact_scores(model, graph.n_nodes))
@@ -167,8 +174,8 @@ def edited(name: str, seed: int) -> dict:
             null = other_ripples(change, graph, named, others)
             row[way]["ripple_null"] = sum(null) / len(null)
             table = table_of(edit.model, graph)
-            orders = {key: float(gm.geometric_order(table, g, **STRICT)) for key, g in (("old", graph), ("new", after))}
-            row[way] |= {f"strict_{key}": value for key, value in orders.items()}
+            row[way] |= {"strict": strict(table, graph)}
+            row[way] |= {f"order_{key}": float(gm.geometric_order(table, g)) for key, g in (("old", graph), ("new", after))}
         result["models"][model_name] = row
     return result
 
