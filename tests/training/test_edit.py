@@ -18,7 +18,7 @@ NEW, OLD = [(0, 5), (5, 0)], [(0, 1), (1, 0)]
 @pytest.fixture(scope="module", params=["identity", "transformer"])
 def model(request):
     made = gm.SequenceModel(gm.Vocabulary(9).n_tokens, core=request.param, width=16, layers=1, heads=1, context=2, seed=1)
-    gm.train(made, gm.EdgeTask(RING), [gm.Stage(200, 0.02, edges=18, weight_decay=0.0)], device="cpu", snapshots=[])
+    gm.train(made, gm.EdgeTask(RING), [gm.Stage(400, 0.02, edges=18, weight_decay=0.0)], device="cpu", snapshots=[])
     return made
 
 
@@ -43,27 +43,35 @@ def test_with_rehearsal_all_of_the_edited_graph_is_recalled(model):
 
 @pytest.mark.parametrize("rehearse", [False, True])
 def test_ascent_reaches_chance(model, rehearse):
-    assert (probability(fact_scores(model, 9), OLD) > 0.3).all()
+    assert (probability(fact_scores(model, 9), OLD) > 0.2).all()  # chance is 0.11
     gone = forget_facts(model, CUT, OLD, rehearse=rehearse, lr=0.01)
     assert gone.reached and (probability(gone.scores, OLD) <= 1 / 9 + 1e-9).all()
     if rehearse:
         assert gm.edge_recall(gone.scores, CUT) == 1
 
 
-def test_a_step_is_a_step_of_adamw_on_the_mean_loss(model):
-    edit = edit_facts(model, MOVED, NEW, rehearse=True, steps=1, lr=0.01)
+def stepped(model, parts):
+    """Return the scores after one step of torch's AdamW on the sum of the parts' mean losses."""
     other = copy.deepcopy(model)
     optimizer = torch.optim.AdamW(other.parameters(), 0.01, (0.9, 0.999), 1e-8, weight_decay=0.0)
-    rest = [tuple(fact) for fact in MOVED.directed_edges().tolist() if tuple(fact) not in NEW]
     loss = torch.zeros(())
-    for facts in (NEW, rest):
+    for facts in parts:
         asked = torch.tensor([[gm.Vocabulary(9).EDGE, u] for u, _ in facts])
-        logits = other(asked, 1)[:, 0, :9]
-        loss = loss + torch.nn.functional.cross_entropy(logits, torch.tensor([v for _, v in facts]))
+        loss = loss + torch.nn.functional.cross_entropy(other(asked, 1)[:, 0, :9], torch.tensor([v for _, v in facts]))
     loss.backward()
     optimizer.step()
-    for name, value in other.state_dict().items():
-        assert torch.allclose(value, edit.model.state_dict()[name], atol=1e-4), name  # a tiny gradient's sign is rounding
+    return fact_scores(other, 9)  # not the parameters: a gradient that is but rounding has no sign to compare
+
+
+def test_a_step_is_a_step_of_adamw_on_the_mean_loss(model):
+    rest = [tuple(fact) for fact in MOVED.directed_edges().tolist() if tuple(fact) not in NEW]
+    edit = edit_facts(model, MOVED, NEW, rehearse=True, steps=1, lr=0.01)
+    assert edit.steps == 1 and torch.allclose(edit.scores, stepped(model, (NEW, rest)), atol=1e-3)
+
+
+def test_ascent_rests_while_its_goal_holds(model):
+    gone = forget_facts(model, CUT, OLD, rehearse=True, until=lambda scores: True, steps=1, lr=0.01)
+    assert gone.steps == 1 and torch.allclose(gone.scores, stepped(model, (CUT.directed_edges().tolist(),)), atol=1e-3)
 
 
 def test_a_goal_of_ones_own_ends_it_and_steps_do(model):
@@ -71,11 +79,6 @@ def test_a_goal_of_ones_own_ends_it_and_steps_do(model):
     assert asked.steps == 0 and asked.reached
     never = edit_facts(model, MOVED, NEW, until=lambda scores: False, steps=3)
     assert never.steps == 3 and not never.reached and repr(never).endswith("3 steps, reached=False)")
-
-
-def test_ascent_rests_while_its_goal_holds(model):
-    gone = forget_facts(model, CUT, OLD, rehearse=True, until=lambda scores: True, steps=5)
-    assert gone.steps == 0  # everything else is recalled already
 
 
 def test_what_does_not_fit_is_refused(model):
