@@ -2,6 +2,7 @@
 
 from .base import COSINE_TIE, ROUNDING
 from .beside import Beside, Measured, Null, judged
+from .discovery import Discovery, discover, pair_scores, ripple
 from .geometry import cosine_by_hops, cosines, geometric_contrast, geometric_order
 from .nodes import Estimate, NodeSample
 from .nulls import local_table, random_table
@@ -20,6 +21,10 @@ __all__ = [
     "edge_margin",
     "edge_recall",
     "recalled_facts",
+    "Discovery",
+    "discover",
+    "pair_scores",
+    "ripple",
     "cosine_by_hops",
     "cosines",
     "geometric_contrast",

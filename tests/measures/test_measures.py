@@ -46,6 +46,7 @@ MEASURES = {
     "silhouette": dict(on="rooted", ignores=ANGLES),
     "geometric_share": dict(on="any", ignores={"scaled", "lifted"}),
     "recalled_facts": dict(on="any", ignores={"scaled", "lifted"}),
+    "pair_scores": dict(on="any", ignores={"lifted"}),
     "split_scores": dict(on="any", ignores={"lifted"}),
     "core_survival": dict(on="any", ignores={"scaled"}),
     "energy": dict(on="any", ignores={"scaled"}, random=lambda g: gm.Spectrum(g).multiplicities / g.n_nodes),
