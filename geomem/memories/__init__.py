@@ -12,6 +12,7 @@ from .closed_form import (
     path_star_memory,
 )
 from .costs import BitCost, NormCost, StoreCost, can_hold, cost_in_bits, cost_in_norm, store_bits, store_norm
+from .twins import least_map_bits, twin_classes
 
 __all__ = [
     "HEAT_TIMES",
@@ -31,4 +32,6 @@ __all__ = [
     "cost_in_norm",
     "store_bits",
     "store_norm",
+    "least_map_bits",
+    "twin_classes",
 ]
