@@ -144,9 +144,11 @@ def claim(
     _show(f"{where}: {'not judged (smoke)' if profile == 'smoke' else verdict}.", {"claim": data})
 
 
-def _listed(tests: Sequence) -> list:
+def _listed(tests):
     """Return tests as lists, for JSON."""
-    return [_listed(test) if isinstance(test, (list, tuple)) else test for test in tests]
+    if isinstance(tests, dict):
+        return {key: _listed(value) for key, value in tests.items()}
+    return [_listed(test) for test in tests] if isinstance(tests, (list, tuple)) else tests
 
 
 def _short(tests: list[dict]) -> list[dict]:

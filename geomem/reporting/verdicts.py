@@ -60,7 +60,7 @@ def judge(tests: Sequence, records: Mapping[str, dict], *, at_least: int | None 
     standard error of its threshold it is *undecided*, and so is a strict one at a tie.
 
     Args:
-        tests: Tests; a list of tests in place of one holds if all of them do.
+        tests: Tests; in place of one a list, which holds if all of its tests do, or a dict ``{"at_least": k, "of": tests}``.
         records: Data of the records by name, as ``record`` keeps them.
         at_least: How many must hold; by default all.
 
@@ -80,14 +80,10 @@ def judge(tests: Sequence, records: Mapping[str, dict], *, at_least: int | None 
         >>> word, round(test["distance"], 6)
         ('holds', 5.0)
     """
-    groups = [[_judged(test, records) for test in _group(entry)] for entry in tests]
-    if not groups or not all(groups):
+    entries = [_entry(entry, records) for entry in tests]
+    if not entries or not all(found for _, found in entries):
         raise ValueError("tests must be one or more, got none.")
-    words = [_all([test["word"] for test in group]) for group in groups]
-    least = len(groups) if at_least is None else _checks.integer("at_least", at_least, least=1)
-    held, open_ = words.count("holds"), words.count("undecided")
-    word = "holds" if held >= least else "undecided" if held + open_ >= least else "fails"
-    return word, [test for group in groups for test in group]
+    return _counted([word for word, _ in entries], at_least), [test for _, found in entries for test in found]
 
 
 def mean_and_error(data: Mapping) -> tuple[float, float]:
@@ -111,13 +107,21 @@ def sentence(test: Mapping) -> str:
     return f"{test['mean']:.3g} {sign} {test['threshold']:.3g}{far}"
 
 
-def _group(entry) -> list:
-    """Return the tests of one entry: a test begins with a name."""
-    return [entry] if entry and isinstance(entry[0], str) else list(entry)
+def _entry(entry, records) -> tuple[str, list[dict]]:
+    """Judge a test, which begins with a name, a list of which all must hold, or a dict of which some must."""
+    if isinstance(entry, Mapping):
+        return judge(entry["of"], records, at_least=entry["at_least"])
+    if entry and isinstance(entry[0], str):
+        test = _judged(entry, records)
+        return test["word"], [test]
+    return judge(entry, records)
 
 
-def _all(words: list[str]) -> str:
-    return "fails" if "fails" in words else "undecided" if "undecided" in words else "holds"
+def _counted(words: list[str], at_least: int | None) -> str:
+    """Return "holds" if so many hold, "undecided" if as many may, else "fails"."""
+    least = len(words) if at_least is None else _checks.integer("at_least", at_least, least=1)
+    held = words.count("holds")
+    return "holds" if held >= least else "undecided" if held + words.count("undecided") >= least else "fails"
 
 
 def _judged(test, records) -> dict:
