@@ -5,7 +5,7 @@ READY := .venv/.ready
 ONE_THREAD := OMP_NUM_THREADS=1 PYTHONHASHSEED=0
 
 .DEFAULT_GOAL := help
-.PHONY: help setup book site serve test check types coverage lowest browser fuzz refresh studies smoke clean
+.PHONY: help setup book site serve test check coverage lowest browser fuzz refresh studies smoke clean
 
 help: ## show this list
 	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-8s %s\n", $$1, $$2}' Makefile
@@ -29,13 +29,11 @@ test: check ## all tests: check, then every chapter cell by cell
 	@env -u MPLBACKEND -u BOOK_PROFILE $(ONE_THREAD) $(PY) -m pytest -W default -q --nbval-lax --nbval-current-env \
 		--nbval-cell-timeout 300 -n 2 --dist loadfile book/*.ipynb
 
-check: $(READY) ## ruff and pytest, without the chapters' cells
+check: $(READY) ## ruff, types and pytest, without the chapters' cells
 	@$(PY) -m ruff check .
 	@$(PY) -m ruff format --check .
+	@$(PY) -m basedpyright --pythonpath $(PY)
 	@$(ONE_THREAD) $(PY) -m pytest -q -n 2
-
-types: $(READY) ## pyright over the library and the tools; it fetches its program by npm at its first run
-	@$(PY) -m pyright --pythonpath $(PY)
 
 coverage: $(READY) ## the tests again, and the lines of the library that none of them runs
 	@$(ONE_THREAD) COVERAGE_FILE=_build/coverage $(PY) -m pytest -q -n 2 --cov=geomem --cov-report=term-missing:skip-covered

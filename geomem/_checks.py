@@ -97,6 +97,13 @@ def snapshots_of(snapshots: Sequence[int], steps: int) -> tuple[int, ...]:
     return tuple(sorted(listed | {steps}))
 
 
+def table(values) -> "torch.Tensor":
+    """Return numbers from torch, numpy or nested lists as a float64 CPU tensor, whatever torch's default dtype is."""
+    import torch
+
+    return torch.as_tensor(values, dtype=torch.float64).detach().cpu()
+
+
 def dense(n_nodes: int, what: str, way_out: str) -> None:
     """Refuse an n x n array above ``DENSE_LIMIT`` nodes."""
     if n_nodes > DENSE_LIMIT:

@@ -45,5 +45,7 @@ def _run(args) -> None:
     if entry["there"]:
         keep_page(home, notebook.name)
     record = record_of(home)
+    if record is None:
+        raise ValueError(f"{home} must hold the record of this run, got none: something removed it. Run it again.")
     there = "there already" if entry["there"] else f"{record['seconds']:.1f} s, {record['peak_bytes'] / 1e6:.0f} MB"
     print(f"{notebook.stem}: {there}; {len(record['records'])} records, {len(record['claims'])} verdicts in {home}")

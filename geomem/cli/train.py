@@ -30,7 +30,7 @@ LEAVES = 1_000
 _LAPTOP = dict(width=32, layers=2, heads=4, snapshots=EVALUATIONS, precision="auto", compile=False, geometry=False,
                history=False, size=recipes.LAPTOP, checkpoint_seconds=180.0, steps=None, arms=0)  # fmt: skip
 _MANY = _LAPTOP | dict(heads=1, snapshots=10, checkpoint_seconds=30.0, arms=recipes.ARMS)
-_MAP = dict(width=64, geometry=True)
+_MAP = dict(width=128, geometry=True)
 _PAPER = _LAPTOP | dict(width=384, layers=12, heads=8, snapshots=40, geometry=True, history=True, size=recipes.PAPER,
                         compile=None, checkpoint_seconds=60.0)  # fmt: skip
 PROFILES = {
@@ -64,6 +64,7 @@ def add_train(commands) -> dict[str, argparse.ArgumentParser]:
         p.add_argument("--steps-scale", type=float, default=1.0, help="multiplies steps and warm-up of every stage")
         p.add_argument("--lr", type=float, help="learning rate, in place of the recipe's")
         p.add_argument("--decay", type=float, help="decoupled decay of the table alone, in place of the recipe's")
+        p.add_argument("--node2vec", type=float, help="weight of the Node2Vec term, in place of the recipe's")
         if make is path_star:
             about = (
                 f"whole arms per step, their nodes the candidates; 0: all nodes [{recipes.ARMS} above {MANY_NODES:,} nodes]"
@@ -71,6 +72,8 @@ def add_train(commands) -> dict[str, argparse.ArgumentParser]:
             p.add_argument("--arms", type=int, help=about)
         about = "measure the embedding at each evaluation: first hops, and in paper and smoke a sample of 500 held-out arms"
         p.add_argument("--geometry", action="store_true", default=None, help=about)
+        about = "add a portrait of the map at the end: measures of 500 held-out arms, cosines and principal components"
+        p.add_argument("--portrait", action="store_true", help=about)
         about = "laptop; paper: its model, on CUDA; smoke: the same way, four small steps per stage [%(default)s]"
         p.add_argument("--profile", choices=tuple(PROFILES), default="laptop", help=about)
         _model_and_run(p, [*MODELS, *FACTS_ALONE])
@@ -138,7 +141,7 @@ def _train(args) -> None:
     with tqdm(total=steps, unit="step", disable=None) as bar:  # None: only on a terminal
         run = train(model, task, recipe, on_step=lambda step, _: bar.update(step - bar.n), **options)
     result = result_of(run, recipe, args.history)
-    if args.profile != "laptop" and args.graph == "path-star":
+    if args.graph == "path-star" and (args.portrait or args.profile != "laptop"):
         result["map"] = sampled.portrait(run.model.embedding, task)
     text = json.dumps(result, allow_nan=False)
     print(text if args.json else summary(run, run.history[-1]))
@@ -151,9 +154,10 @@ def _train(args) -> None:
 def _fill(args) -> None:
     """Give every option that was not given the value of its profile."""
     defaults = PROFILES[args.profile] | (_MAP if args.model in FACTS_ALONE else {})
-    star = args.profile == "laptop" and getattr(args, "make", None) is path_star and args.recipe in (None, "few_arms")
+    star = args.profile == "laptop" and getattr(args, "make", None) is path_star and args.recipe in (None, *recipes.BY_ARMS)
     if star and (args.degree * (args.length - 1) >= MANY_NODES or args.arms) and args.arms != 0:
         defaults = _MANY | (_MAP if args.model in FACTS_ALONE else {})
+        defaults |= {} if args.target == "first" else {"heads": 4}  # later tokens look elsewhere than the first hop
     for name, value in defaults.items():
         if getattr(args, name, None) is None:
             setattr(args, name, value)
@@ -196,7 +200,8 @@ def _path_task(args) -> PathTask | EdgeTask:
 def _path_recipe(args, task: PathTask) -> list[Stage]:
     """Return the named recipe, or the one for the target, with the settings that the options replace."""
     scale = _checks.real("steps_scale", args.steps_scale, above=0)
-    given = {name: getattr(args, name) for name in ("lr", "path_weight", "decay") if getattr(args, name) is not None}
+    given = {name: getattr(args, name) for name in ("lr", "path_weight", "decay", "node2vec")}
+    given = {name: value for name, value in given.items() if value is not None}
     stages = _stages(args, task)
     stages = [replace(s, steps=args.steps, warmup=1) for s in stages] if args.steps else stages
     return [replace(s, steps=max(1, round(scale * s.steps)), warmup=round(scale * s.warmup), **given) for s in stages]
@@ -205,14 +210,14 @@ def _path_recipe(args, task: PathTask) -> list[Stage]:
 def _stages(args, task) -> list[Stage]:
     """Return the stages of the named recipe, or of the one for the model, the size and the target."""
     _checks.integer("arms", args.arms, least=0)
-    if args.arms and args.recipe not in (None, "few_arms"):
+    if args.arms and args.recipe not in (None, *recipes.BY_ARMS):
         raise ValueError(f"arms must be 0 for the recipe {args.recipe}, got {args.arms}. Leave the recipe out.")
     if args.model in FACTS_ALONE and args.recipe not in (None, "edges_only"):
         raise ValueError(f"recipe must be left out for {args.model}, got {args.recipe!r}: it learns the facts alone.")
     if args.model in FACTS_ALONE:
         return recipes.node2vec_by_arms(task, arms=args.arms) if args.arms else recipes.edges_only(task, args.size)
-    if args.arms or args.recipe == "few_arms":
-        return recipes.few_arms(task, args.size, arms=args.arms or None)
+    if args.arms or args.recipe in recipes.BY_ARMS:
+        return recipes.RECIPES[args.recipe or recipes.BY_ARMS[0]](task, args.size, arms=args.arms or None)
     return recipes.RECIPES[args.recipe or BY_TARGET[args.target]](task, args.size)
 
 
@@ -239,7 +244,7 @@ class Trainings:
         parser: That of ``geomem train GRAPH``.
     """
 
-    elsewhere = {"help", "checkpoint", "save", "out", "json", "history"}
+    elsewhere = {"help", "checkpoint", "save", "out", "json", "history", "portrait"}
 
     def __init__(self, parser: argparse.ArgumentParser):
         self.parser = parser

@@ -142,7 +142,7 @@ class Phase(Explorable):
 
     def _over_seeds(self, values):
         """Return means and standard deviations, (panels, rows, columns), over the members that are not lost."""
-        values = torch.where(self._alive, torch.as_tensor(values).double(), torch.nan)[self._members]
+        values = torch.where(self._alive, _checks.table(values), torch.nan)[self._members]
         mean = values.nanmean(-1)
         count = values.isfinite().sum(-1)
         square = (values - mean[..., None]).square().nansum(-1)
@@ -211,7 +211,7 @@ def _measured(runs: Ensemble, graph: Graph, end, scores, alive) -> dict:
 def _given(measures, members: int) -> dict:
     if not isinstance(measures, Mapping) or not measures:
         raise TypeError(f"measures must be a dict of at least one measure by name, got {measures!r:.80}.")
-    found = {str(name): torch.as_tensor(values).detach().double() for name, values in measures.items()}
+    found = {str(name): _checks.table(values) for name, values in measures.items()}
     for name, values in found.items():
         if values.shape != (members,):
             raise ValueError(

@@ -139,7 +139,7 @@ def _snapshots(graph: Graph, name: str, run, member) -> tuple[Tensor, Tensor, Te
                              "positions, not seeds.")  # fmt: skip
         tables = tables[:, member]
     elif isinstance(run, (tuple, list)) and len(run) == 2:
-        steps, tables = run
+        steps, tables = run[0], _checks.table(run[1])
     else:
         raise TypeError(f"{called} must be what gradient_flow or train_ensemble returned, or a pair (steps, embeddings), "
                         f"got {type(run).__name__}.")  # fmt: skip

@@ -118,7 +118,7 @@ def _rows(text: str, suffix: str, file: str, columns, header, sep, comments: str
         raise ValueError(f"{file} must have one edge per row, got an adjacency matrix. Read it with pandas and write "
                          "Graph.from_networkx(networkx.from_pandas_adjacency(table)).")  # fmt: skip
     if columns is not None:
-        pair = tuple(_column(column, titles, file) for column in columns)
+        pair = _column(columns[0], titles, file), _column(columns[1], titles, file)
         if pair[0] == pair[1]:
             raise ValueError(f"columns must be two different columns, got {columns}, both column {pair[0]}.")
     else:

@@ -39,15 +39,16 @@ def _node_link(text: str) -> nx.Graph:
 
 def _matrix_market(text: str) -> nx.Graph:
     """Read a square Matrix Market file; nodes are named 1, 2, ... as its rows are."""
-    matrix = coo_array(scipy.io.mmread(io.BytesIO(text.encode())))
-    if matrix.shape[0] != matrix.shape[1]:
-        raise ValueError(f"a square matrix is wanted, this one is {matrix.shape[0]} x {matrix.shape[1]}")
+    data = text.encode()
+    height, width, *_ = scipy.io.mminfo(io.BytesIO(data))
+    if height != width:
+        raise ValueError(f"a square matrix is wanted, this one is {height} x {width}")
+    matrix = coo_array(scipy.io.mmread(io.BytesIO(data)))
     matrix.eliminate_zeros()
-    pairs = {(int(u), int(v)) for u, v in zip(*matrix.coords, strict=True)} if hasattr(matrix, "coords") else set(
-        zip(matrix.row.tolist(), matrix.col.tolist(), strict=True))  # fmt: skip
+    pairs = {(int(u), int(v)) for u, v in zip(*matrix.coords, strict=True)}
     symmetric = all((v, u) in pairs for u, v in pairs)
     graph = nx.Graph() if symmetric else nx.DiGraph()
-    graph.graph["rows"] = matrix.shape[0]  # a row without an entry is counted and not made: there may be billions
+    graph.graph["rows"] = height  # a row without an entry is counted and not made: there may be billions
     graph.add_edges_from((u + 1, v + 1) for u, v in sorted(pairs))
     return graph
 
@@ -102,8 +103,7 @@ def pairs_in(text: str, suffix: str, file: str) -> tuple[list, list[str], list[s
 def _names(graph: nx.Graph) -> tuple[dict, str]:
     """Return a name per node: its label or name where all nodes have different ones, else what identifies it."""
     for key in ("label", "name"):
-        found = {node: data.get(key) for node, data in graph.nodes(data=True)}
-        texts = [text.strip() for text in found.values() if isinstance(text, str) and text.strip()]
-        if len(set(texts)) == len(graph) > 0:
-            return {node: text.strip() for node, text in found.items()}, f"nodes named by {key!r}"
+        found = {node: data[key].strip() for node, data in graph.nodes(data=True) if isinstance(data.get(key), str)}
+        if len(set(found.values()) - {""}) == len(graph) > 0:
+            return found, f"nodes named by {key!r}"
     return {node: str(node) for node in graph}, ""

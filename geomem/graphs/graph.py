@@ -6,7 +6,7 @@ from collections.abc import Hashable, Iterable
 import networkx as nx
 import numpy as np
 import torch
-from scipy.sparse import coo_array
+from scipy.sparse import coo_array, csr_array
 from scipy.sparse.csgraph import connected_components, shortest_path
 from torch import Tensor
 
@@ -53,6 +53,8 @@ class Graph:
     name: str
     fiedler_dims: int | None
     source: str
+    _edges: Tensor
+    _paths: Tensor
 
     def __init__(
         self,
@@ -188,7 +190,7 @@ class Graph:
         graph.add_edges_from((self.labels[u], self.labels[v]) for u, v in self._edges.tolist())
         return graph
 
-    def _sparse(self) -> coo_array:
+    def _sparse(self) -> csr_array:
         heads, tails = self.directed_edges().numpy().astype(np.int32).T  # csgraph of SciPy before 1.15 takes no int64
         return coo_array((np.ones(len(heads)), (heads, tails)), shape=(self.n_nodes, self.n_nodes)).tocsr()
 
@@ -269,7 +271,7 @@ def require_graph(graph) -> "Graph":
 def node_table(name: str, table, graph: Graph, *, columns: int | None = None) -> Tensor:
     """Return a table of one row per node as a finite float64 CPU tensor ``(..., n, columns)``, or say what is wrong."""
     require_graph(graph)
-    table = torch.as_tensor(table).detach().to("cpu", torch.float64)
+    table = _checks.table(table)
     if table.ndim < 2 or table.shape[-2] != graph.n_nodes or (columns is not None and table.shape[-1] != columns):
         wanted = f"(..., {graph.n_nodes}, {'m' if columns is None else columns})"
         raise ValueError(f"{name} must have one row a node, shape {wanted}, got {tuple(table.shape)}.")

@@ -3,6 +3,7 @@
 import torch
 from torch import Tensor
 
+from .. import _checks
 from .._products import by_power_of_two
 from ..graphs import Graph
 
@@ -25,7 +26,7 @@ def listed_nodes(name: str, nodes, graph: Graph) -> Tensor:
 
 def unit_rows(E) -> Tensor:
     """Return the rows at length 1, float64; a zero row stays zero, and a table of zeros is an error."""
-    E = torch.as_tensor(E).detach().to("cpu", torch.float64)
+    E = _checks.table(E)
     if E.ndim < 2 or not E.numel() or not E.isfinite().all():
         raise ValueError(f"E must be a finite table, shape (..., n, m), got {tuple(E.shape)} or a value that is not finite.")
     E = by_power_of_two(E, dims=(-1,))[0]  # a row of 1e200 has a direction, but its square overflows

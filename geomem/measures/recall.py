@@ -3,6 +3,7 @@
 import torch
 from torch import Tensor
 
+from .. import _checks
 from ..graphs import Graph, require_graph
 from .base import ROUNDING, defined, listed_nodes
 
@@ -148,7 +149,7 @@ def edge_margin(
 
 def _rows(scores, graph: Graph, self_edges: bool, directions: str, nodes, facts=None) -> tuple[Tensor, Tensor, Tensor]:
     """Return checked scores ``(..., rows, n)``, the node of each row, and its targets, bool ``(rows, n)``."""
-    scores = torch.as_tensor(scores).detach().to("cpu", torch.float64)
+    scores = _checks.table(scores)
     rows = torch.arange(require_graph(graph).n_nodes) if nodes is None else listed_nodes("nodes", nodes, graph)
     if scores.ndim < 2 or scores.shape[-2:] != (len(rows), graph.n_nodes):
         raise ValueError(f"scores must have shape (..., {len(rows)}, {graph.n_nodes}), got {tuple(scores.shape)}.")

@@ -16,6 +16,8 @@ SHOWN, MAPPED, COMPONENTS = 12, 100, 8
 def sample_arms(task: PathTask, n: int = ARMS) -> Tensor:
     """Return at most ``n`` held-out arms, drawn by the task's seed, without the root: int64 ``(k, length - 1)``.
 
+    A task of facts alone holds out no path, so all arms may be drawn.
+
     Args:
         task: A task on a path-star.
         n: How many at most.
@@ -31,8 +33,9 @@ def sample_arms(task: PathTask, n: int = ARMS) -> Tensor:
         torch.Size([2, 2])
     """
     path_star_arms(task.graph)
-    order = torch.randperm(len(task.test_leaves), generator=torch.Generator().manual_seed(task.seed))
-    return task.graph.paths_to(task.test_leaves[order[:n]])[:, 1:]
+    leaves = getattr(task, "test_leaves", task.graph.paths[:, -1])
+    order = torch.randperm(len(leaves), generator=torch.Generator().manual_seed(task.seed))
+    return task.graph.paths_to(leaves[order[:n]])[:, 1:]
 
 
 def sub_star(E: Tensor, graph: Graph, arms: Tensor) -> tuple[Tensor, Graph]:

@@ -145,7 +145,7 @@ def core_survival(E, weight, bias, graph: Graph, *, tolerance: float = 0.01, tur
     seed = _checks.seed_of("seed", seed)
     E = node_table("E", E, graph)
     n, m = E.shape[-2:]
-    weight, bias = (torch.as_tensor(table).detach().to("cpu", torch.float64) for table in (weight, bias))
+    weight, bias = (_checks.table(table) for table in (weight, bias))
     if weight.shape != (*E.shape[:-2], m, m) or bias.shape != (*E.shape[:-2], m):
         raise ValueError(f"weight and bias must have shape (..., {m}, {m}) and (..., {m}) for E of {tuple(E.shape)}, "
                          f"got {tuple(weight.shape)} and {tuple(bias.shape)}.")  # fmt: skip

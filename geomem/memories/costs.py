@@ -136,7 +136,7 @@ def _parts(graph: Graph, embedding, core, bias) -> tuple[Tensor, Tensor | None, 
         raise ValueError(f"embedding must be one table, ({graph.n_nodes}, m), got {tuple(E.shape)}. Take one seed.")
     m, checked = E.shape[1], []
     for name, part, shape in (("core", core, (m, m)), ("bias", bias, (m,))):
-        part = None if part is None else torch.as_tensor(part).detach().to("cpu", torch.float64)
+        part = None if part is None else _checks.table(part)
         if part is not None and tuple(part.shape) != shape:
             raise ValueError(f"{name} must have shape {shape}, as the embedding is {m} wide, got {tuple(part.shape)}.")
         checked.append(part)

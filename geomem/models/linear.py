@@ -61,8 +61,8 @@ class Dense(nn.Module):
 
     def __init__(self, inputs: int, outputs: int, generator: torch.Generator, std: float):
         super().__init__()
-        self.weight = nn.Parameter(torch.randn(inputs, outputs, generator=generator) * std)
-        self.bias = nn.Parameter(torch.zeros(outputs))
+        self.weight = nn.Parameter(torch.randn(inputs, outputs, generator=generator, dtype=torch.float32) * std)
+        self.bias = nn.Parameter(torch.zeros(outputs, dtype=torch.float32))
 
     def forward(self, x: Tensor) -> Tensor:
         """Map ``(..., inputs)`` to ``(..., outputs)``."""

@@ -63,13 +63,16 @@ class MambaBlock(nn.Module):
         self.split = [rank, STATE, STATE]
         self.into, self.select = Dense(width, 2 * inner, generator, std), Dense(inner, sum(self.split), generator, std)
         self.step, self.out = Dense(rank, inner, generator, std), Dense(inner, width, generator, std)
-        self.taps = nn.Parameter((2 * torch.rand(TAPS, inner, generator=generator) - 1) / math.sqrt(TAPS))
-        self.taps_bias = nn.Parameter(torch.zeros(inner))
+        single = torch.float32  # whatever torch's default is
+        taps = torch.rand(TAPS, inner, generator=generator, dtype=single)
+        self.taps = nn.Parameter((2 * taps - 1) / math.sqrt(TAPS))
+        self.taps_bias = nn.Parameter(torch.zeros(inner, dtype=single))
         low, high = map(math.log, DT_RANGE)
-        dt = torch.exp(low + (high - low) * torch.rand(inner, generator=generator))
+        dt = torch.exp(low + (high - low) * torch.rand(inner, generator=generator, dtype=single))
         self.step.bias = nn.Parameter(dt + torch.log(-torch.expm1(-dt)))  # softplus of it is dt
-        self.log_rates = nn.Parameter(torch.arange(1.0, STATE + 1).log().repeat(inner, 1))  # A = -exp(log_rates) < 0
-        self.skip = nn.Parameter(torch.ones(inner))
+        rates = torch.arange(1, STATE + 1, dtype=single)
+        self.log_rates = nn.Parameter(rates.log().repeat(inner, 1))  # A = -exp(log_rates) < 0
+        self.skip = nn.Parameter(torch.ones(inner, dtype=single))
 
     def forward(self, x: Tensor) -> Tensor:
         """Map ``(batch, length, width)`` to the same shape."""
@@ -101,8 +104,8 @@ class Mamba(nn.Module):
         super().__init__()
         self.dropout_sites = layers
         self.blocks = nn.ModuleList(MambaBlock(width, generator, std) for _ in range(layers))
-        self.norms = nn.ModuleList(nn.LayerNorm(width) for _ in range(layers))
-        self.norm = nn.LayerNorm(width)
+        self.norms = nn.ModuleList(nn.LayerNorm(width, dtype=torch.float32) for _ in range(layers))
+        self.norm = nn.LayerNorm(width, dtype=torch.float32)
 
     def forward(self, x: Tensor, drop, last: int) -> Tensor:
         """Map ``(batch, length, width)`` to ``(batch, last, width)``."""

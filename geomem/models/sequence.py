@@ -94,17 +94,17 @@ class SequenceModel(nn.Module):
                              context=context, tied=tied, frozen=frozen, init_std=init_std, core_std=core_std,
                              position_std=position_std, dropout=rate, seed=seed)  # fmt: skip
 
-        self.embedding = nn.Parameter(torch.randn(n_tokens, width, generator=generator) * init_std, not frozen)
+        self.embedding = nn.Parameter(_drawn(n_tokens, width, init_std, generator), not frozen)
         table = None
         if positions == "learned" and kind.sequential:
-            table = nn.Parameter(torch.randn(context, width, generator=generator) * position_std)
+            table = nn.Parameter(_drawn(context, width, position_std, generator))
         elif positions == "sinusoidal" and kind.sequential:
             table = nn.Parameter(sinusoids(context, width), False)
         self.position = table
         self.core: Core = kind(width, layers, heads, generator, core_std)
-        untied = None if tied else nn.Parameter(torch.randn(n_tokens, width, generator=generator) * init_std, not frozen)
-        self.untied = untied
-        self.register_buffer("dropout", torch.tensor(rate), persistent=False)
+        self.untied = None if tied else nn.Parameter(_drawn(n_tokens, width, init_std, generator), not frozen)
+        self.register_buffer("dropout", torch.tensor(rate, dtype=torch.float32), persistent=False)
+        self.float()  # an own core may have drawn in torch's default dtype
 
     @property
     def unembedding(self) -> Tensor:
@@ -154,7 +154,12 @@ class SequenceModel(nn.Module):
     def draw_noise(self, tokens: Tensor, generator: torch.Generator) -> Tensor:
         """Draw the uniform numbers that one call's dropout thresholds, ``(sites, batch, length, width)``."""
         shape = (1 + self.core.dropout_sites, *tokens.shape, self.embedding.shape[-1])
-        return torch.rand(shape, generator=generator).to(self.embedding.device)
+        return torch.rand(shape, generator=generator, dtype=torch.float32).to(self.embedding.device)
+
+
+def _drawn(rows: int, width: int, std: float, generator: torch.Generator) -> Tensor:
+    """Draw a table of start values in float32, whatever torch's default dtype is."""
+    return torch.randn(rows, width, generator=generator, dtype=torch.float32) * std
 
 
 def sinusoids(length: int, width: int) -> Tensor:

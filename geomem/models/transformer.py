@@ -37,7 +37,7 @@ class Block(nn.Module):
     def __init__(self, width: int, heads: int, generator: torch.Generator, std: float):
         super().__init__()
         self.heads, self.kernel = heads, fused_attention
-        self.norm_attention, self.norm_mlp = nn.LayerNorm(width), nn.LayerNorm(width)
+        self.norm_attention, self.norm_mlp = (nn.LayerNorm(width, dtype=torch.float32) for _ in range(2))
         self.qkv, self.out = Dense(width, 3 * width, generator, std), Dense(width, width, generator, std)
         self.up, self.down = Dense(width, 4 * width, generator, std), Dense(4 * width, width, generator, std)
 
@@ -68,7 +68,7 @@ class Transformer(nn.Module):
             raise ValueError(f"heads must divide width, got heads={heads}, width={width}. Change one of them.")
         self.dropout_sites = 2 * layers
         self.blocks = nn.ModuleList(Block(width, heads, generator, std) for _ in range(layers))
-        self.norm = nn.LayerNorm(width)
+        self.norm = nn.LayerNorm(width, dtype=torch.float32)
 
     def forward(self, x: Tensor, drop, last: int) -> Tensor:
         """Map ``(batch, length, width)`` to ``(batch, last, width)``; the last block computes no other position."""

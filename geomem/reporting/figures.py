@@ -146,7 +146,7 @@ def plane(E: Tensor, graph: Graph) -> np.ndarray:
         E: One embedding, ``(n, m)``.
         graph: The graph.
     """
-    E = torch.as_tensor(E).double()
+    E = _checks.table(E)
     U, scale, _ = torch.linalg.svd(E - E.mean(0), full_matrices=False)
     flat = (U[:, :2] * scale[:2]).numpy()
     flat = np.pad(flat, ((0, 0), (0, 2 - flat.shape[1])))
@@ -190,7 +190,7 @@ def heat_map(
         bar: Whether to draw the colour bar; one per row is enough where panels share a scale.
         diagonal: Draw the diagonal too, where rows and columns are different things.
     """
-    values = torch.as_tensor(matrix).double().numpy().copy()
+    values = _checks.table(matrix).numpy().copy()
     if not diagonal:
         np.fill_diagonal(values, np.nan)
     least = float(np.nanmin(values)) if low is None else low
@@ -224,7 +224,7 @@ def band(x, values: Tensor, ax: Axes, *, color: str = INK, label: str = "", mark
         marker: Of the points.
         style: Of the line.
     """
-    x, curves = np.asarray(x), np.asarray(torch.as_tensor(values).double())
+    x, curves = np.asarray(x), np.asarray(_checks.table(values))
     over = 2 if style == "-" else 3  # a dashed line shows on a solid one, not under it
     ax.plot(x, curves.mean(1), style, color=color, label=label, marker=marker, markersize=4, linewidth=1.6, zorder=over)
     if curves.shape[1] > 1:

@@ -127,7 +127,9 @@ def shipped_files(texts: Iterable[str], values: Mapping) -> dict[str, str]:
             continue
         words |= {node.value for node in nodes if isinstance(node, ast.Constant) and isinstance(node.value, str)}
         for node in nodes:
-            called = _called(node)
+            if not isinstance(node, ast.Call):
+                continue
+            called = getattr(node.func, "attr", getattr(node.func, "id", None))  # load_study for gm.load_study("map")
             rows = rows or called == "load_rows"
             if called == "load_study":
                 name = node.args[0] if node.args else next((k.value for k in node.keywords if k.arg == "name"), None)
@@ -141,10 +143,3 @@ def shipped_files(texts: Iterable[str], values: Mapping) -> dict[str, str]:
         for path in sorted(place.glob("*.csv" if folder == "data" else "*.json"))
         if names is None or path.stem in names
     }
-
-
-def _called(node: ast.AST) -> str | None:
-    """Return the last name of a function that is called: load_study for gm.load_study("map")."""
-    if not isinstance(node, ast.Call):
-        return None
-    return getattr(node.func, "attr", getattr(node.func, "id", None))

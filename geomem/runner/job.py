@@ -55,8 +55,8 @@ def chapter(name: str, known: list[Path] | None = None) -> Path:
 
 def _number(path: Path) -> int | None:
     """Return the number that a chapter's name begins with: 4 of 04_hardest_token."""
-    number = re.match(r"\d*", path.stem).group()
-    return int(number) if number else None
+    number = re.match(r"\d+", path.stem)
+    return int(number.group()) if number else None
 
 
 def title(notebook: Path) -> str:

@@ -64,7 +64,7 @@ class Parameter:
     def value_in(self, profile: str | None, given=None):
         """Return what a run in that profile uses: what is given, else the profile's own value, else the default."""
         value = self.default if given is None else given
-        return self.profiles.get(profile, value) if value == self.default else value
+        return value if profile is None or value != self.default else self.profiles.get(profile, value)
 
     def placed(self, value, folder: Path):
         """Return ``value``; the path of a file that lies in the user's folder becomes absolute, since a run has its own.
@@ -108,7 +108,8 @@ class Parameter:
                     raise ValueError(f"{self.name} must be {rule} {limit.rstrip(',')}, got {reprlib.repr(value)}.")
         options = self.options or (_choices(self.says) if self.kind == "str" else ())
         if options and value != self.default:
-            _checks.one_of(self.name, value if len(value) < 100 else reprlib.repr(value), options)
+            word = str(value)
+            _checks.one_of(self.name, word if len(word) < 100 else reprlib.repr(word), options)
         return value
 
 
@@ -130,18 +131,28 @@ def of_notebook(notebook: str | Path) -> dict[str, Parameter]:
         raise ValueError(f"{path.stem}: its parameters must be Python.") from None
     known, profiles = {}, _profiles_of(cells)
     for node in body:
-        target = node.targets[0] if isinstance(node, ast.Assign) else getattr(node, "target", None)
         try:
-            value, name = ast.literal_eval(node.value), target.id
-        except (AttributeError, ValueError):
+            name, expression = _assigned(node)
+            value = ast.literal_eval(expression)
+        except ValueError:
             raise ValueError(f"{path.stem}, parameters: {ast.unparse(node)!r} sets no name to a plain value.") from None
         stated = getattr(getattr(node, "annotation", None), "id", type(value).__name__)
         if stated not in KINDS:
             raise ValueError(f"{path.stem}: the parameter {name} must be an int, float, str or bool, not a {stated}.")
-        says = source.splitlines()[node.end_lineno - 1].partition("  # ")[2].strip()
+        says = source.splitlines()[(node.end_lineno or node.lineno) - 1].partition("  # ")[2].strip()
         default = float(value) if stated == "float" else value
         known[name] = Parameter(name=name, kind=stated, default=default, says=says, profiles=profiles.get(name, {}))
     return known
+
+
+def _assigned(node: ast.stmt) -> tuple[str, ast.expr]:
+    """Return the name and the value of an assignment to one name; raise ValueError for any other statement."""
+    match node:
+        case ast.Assign(targets=[ast.Name(id=name)], value=value):
+            return name, value
+        case ast.AnnAssign(target=ast.Name(id=name), value=ast.expr() as value):
+            return name, value
+    raise ValueError
 
 
 def _profiles_of(cells: Iterable[dict]) -> dict[str, dict[str, int]]:
@@ -287,7 +298,7 @@ def _yaml(path: Path) -> dict[str, tuple]:
         raise ValueError(f"{path.name} could not be read: {error.strerror}.") from None
     except (yaml.YAMLError, ValueError, TypeError, RecursionError):
         raise ValueError(f"{path.name} must be plain YAML: lines of NAME: VALUE.") from None
-    if not isinstance(whole, dict) or not all(isinstance(name, str) for name in whole):
+    if top is None or not isinstance(whole, dict) or not all(isinstance(name, str) for name in whole):
         raise ValueError(f"{path.name} must hold lines of NAME: VALUE, got a {type(whole).__name__}.")
     nodes = {}
     for key, node in top.value:

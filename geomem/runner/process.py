@@ -12,6 +12,7 @@ import time
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import IO, cast
 
 from tqdm import tqdm
 
@@ -69,9 +70,10 @@ def watched(asked: dict, env: dict, timeout: float | None, bar: tqdm | None, scr
                 env=env,
             )
         tree, late = psutil.Process(child.pid), False
+        inlet = cast(IO[bytes], child.stdin)  # there, because a pipe was asked for; the child ends when it closes
         try:
-            child.stdin.write(json.dumps(asked | {"scratch": str(scratch or own)}).encode() + b"\n")
-            child.stdin.flush()
+            inlet.write(json.dumps(asked | {"scratch": str(scratch or own)}).encode() + b"\n")
+            inlet.flush()
             while child.poll() is None and not late:
                 time.sleep(0.1)
                 peak = max(peak, sum(map(_memory, _children(tree))))
@@ -85,7 +87,7 @@ def watched(asked: dict, env: dict, timeout: float | None, bar: tqdm | None, scr
                 with contextlib.suppress(psutil.NoSuchProcess):
                     process.kill()
             with contextlib.suppress(BrokenPipeError):
-                child.stdin.close()
+                inlet.close()
             child.wait()
         said = [line for line in COLOUR.sub("", log.read_text("utf8", "replace")).splitlines() if not BAR.search(line)]
     if late:

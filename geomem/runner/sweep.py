@@ -4,6 +4,7 @@ import asyncio
 import contextlib
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 from tqdm import tqdm
 
@@ -35,7 +36,7 @@ def cluster(scheduler: str = "local", workers: int = 2) -> Iterator:
         with Client(scheduler, timeout=20, set_as_default=False) as client:
             yield client
         return
-    here = dict(host="127.0.0.1", dashboard_address=None, memory_limit=0)
+    here: dict[str, Any] = dict(host="127.0.0.1", dashboard_address=None, memory_limit=0)
     with LocalCluster(n_workers=workers, threads_per_worker=1, processes=True, **here) as started:
         with Client(started, set_as_default=False) as client:
             yield client
@@ -45,7 +46,8 @@ def _answers(scheduler: str) -> None:
     """Ask a scheduler who it is; Dask's own client waits for ever where something else listens."""
     from distributed import rpc
 
-    async def ask():
+    async def ask() -> dict:
+        remote: Any  # its methods are whatever the other side offers
         async with rpc(scheduler) as remote:
             return await remote.identity()
 

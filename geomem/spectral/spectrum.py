@@ -209,7 +209,7 @@ def effective_rank(E) -> Tensor:
         >>> round(float(effective_rank(torch.eye(3))), 6)
         3.0
     """
-    E = torch.as_tensor(E).detach().to("cpu", torch.float64)
+    E = _checks.table(E)
     if E.ndim < 2 or not E.numel() or not E.isfinite().all() or (E == 0).flatten(-2).all(-1).any():
         raise ValueError(f"E must be a finite table that is not zero, shape (..., n, m), got {tuple(E.shape)}.")
     energy = torch.linalg.svdvals(E / E.abs().amax((-2, -1), keepdim=True)).square()

@@ -62,7 +62,7 @@ def in_context_examples(
     device, words = generator.device, PromptVocabulary(names)
 
     def order(k: int, kept: int) -> Tensor:
-        return torch.rand(n, k, generator=generator, device=device).argsort(1)[:, :kept]
+        return torch.rand(n, k, generator=generator, device=device, dtype=torch.float32).argsort(1)[:, :kept]
 
     name = order(names, g.n_nodes)
     shown = g.edges.to(device)[order(g.n_edges, g.n_edges)].flatten(1)

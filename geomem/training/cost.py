@@ -2,7 +2,7 @@
 
 import functools
 import time
-from typing import NamedTuple
+from typing import NamedTuple, Protocol, runtime_checkable
 
 import torch
 from torch.utils.flop_counter import FlopCounterMode
@@ -34,10 +34,17 @@ class StepCost(NamedTuple):
     parameters: int
 
 
+@runtime_checkable
+class _Counted(Protocol):
+    """A core that counts its own operations."""
+
+    def flops(self, rows: int, length: int, last: int) -> int: ...
+
+
 @functools.lru_cache(maxsize=4)
 def _core(kind: type, width: int, layers: int, heads: int) -> torch.nn.Module:
     """Return a core of this size, to be counted: it is the class that is registered, whoever wrote it."""
-    return kind(width, layers, heads, torch.Generator().manual_seed(0), 0.02)
+    return kind(width, layers, heads, torch.Generator().manual_seed(0), 0.02).float()
 
 
 def core_of(settings: dict) -> torch.nn.Module:
@@ -86,10 +93,10 @@ def forward_flops(settings: dict, rows: int, length: int, last: int) -> int:
         Standard; compared with torch's own counter in the tests.
     """
     core = core_of(settings)
-    if hasattr(core, "flops"):
+    if isinstance(core, _Counted):
         return core.flops(rows, length, last)
     with torch.no_grad(), FlopCounterMode(display=False) as counter:
-        core(torch.zeros(1, length, settings["width"]), lambda x: x, last)
+        core(torch.zeros(1, length, settings["width"], dtype=torch.float32), lambda x: x, last)
     return rows * counter.get_total_flops()
 
 

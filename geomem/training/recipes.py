@@ -19,6 +19,8 @@ CORE_STD = {"transformer": 0.02, "mamba": 0.1}
 PATH_WEIGHT = 0.1
 ARMS = 128
 """Whole arms per step on a large path-star."""
+TERM = 10.0
+"""Weight of the Node2Vec term where it makes the map."""
 
 
 class Size(NamedTuple):
@@ -160,6 +162,34 @@ def few_arms(task: PathTask, size: Size = LAPTOP, *, arms: int | None = None) ->
     return [first, Stage(paths, lr, arms=arms, paths=min(size.paths, task.n_paths), path_weight=PATH_WEIGHT)]
 
 
+def map_then_paths(task: PathTask, size: Size = LAPTOP, *, arms: int | None = None) -> list[Stage]:
+    """Return two stages with a Node2Vec term: it makes the map, each fact 24 times, then the core learns to read it.
+
+    The term asks for the facts from the table alone, without the core, so the table becomes Node2Vec's map however the
+    core stores them. The paper trains without it; this is what its last sentence calls headroom.
+
+    Args:
+        task: A task on a path-star.
+        size: As in ``edges_only``; its rate and paths are read.
+        arms: Arms per step, at least 2; by default 128, or all there are.
+
+    Source:
+        Ours, see chapters 10 and 12.
+
+    Example:
+        >>> from geomem.graphs import path_star
+        >>> [stage.node2vec for stage in map_then_paths(PathTask(path_star(5000, 5), target="first"))]
+        [10.0, 10.0]
+    """
+    d = len(task.graph.paths)
+    arms = min(ARMS, d) if arms is None else arms
+    shared = {"arms": arms, "node2vec": TERM, "decay": 0.0}
+    steps = max(size.least_steps, math.ceil(24 * d / arms))
+    first = Stage(steps, size.lr, schedule="constant", **shared)
+    paths = min(arms, size.paths, task.n_paths)
+    return [first, Stage(steps, size.lr, paths=paths, path_weight=2 * PATH_WEIGHT, **shared)]
+
+
 def node2vec_by_arms(task: EdgeTask, *, arms: int | None = None, passes: int = 64) -> list[Stage]:
     """Return one stage for Node2Vec on a large path-star with long arms: plain steps, and a decay that keeps arms straight.
 
@@ -187,5 +217,7 @@ def _with_paths(task: PathTask, size: Size, steps: int, path_weight: float, *, s
     return Stage(steps, paths=min(size.paths, task.n_paths), path_weight=path_weight, schedule=schedule, **given)
 
 
-_ALL = (edges_only, edges_then_first, edges_then_paths, two_phase, mixed, few_arms)
+_ALL = (edges_only, edges_then_first, edges_then_paths, two_phase, mixed, few_arms, map_then_paths)
 RECIPES = {recipe.__name__: recipe for recipe in _ALL}
+BY_ARMS = ("few_arms", "map_then_paths")
+"""Recipes whose steps draw whole arms of a path-star."""

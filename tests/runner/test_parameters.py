@@ -139,7 +139,8 @@ BY_PROFILE = "seeds = gm.reporting.by_profile(profile, seeds, smoke=2, laptop=10
 @pytest.mark.parametrize(
     ("source", "message"),
     [("a: int = 1 +", "must be Python"), ("a = [1]", "must be an int, float, str or bool, not a list"),
-     ("a: int = f()", "sets no name to a plain value"), ("import os", "sets no name"), ("a.b = 3", "sets no name")],
+     ("a: int = f()", "sets no name to a plain value"), ("import os", "sets no name"), ("a.b = 3", "sets no name"),
+     ("a += 1", "sets no name"), ("a = b = 1", "sets no name"), ("a: int", "sets no name")],
 )  # fmt: skip
 def test_a_cell_that_is_no_list_of_parameters_is_named(notebook, source, message):
     with pytest.raises(ValueError, match=message):

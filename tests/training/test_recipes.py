@@ -53,3 +53,12 @@ def test_node2vec_decays_as_much_a_draw_at_every_size():
         (stage,) = gm.recipes.node2vec_by_arms(gm.EdgeTask(gm.path_star(degree, 3)))
         assert stage.decay * degree / stage.arms == pytest.approx(4)
         assert stage.steps * stage.arms == pytest.approx(64 * degree)
+
+
+def test_the_map_comes_before_the_paths_and_the_term_stands_in_both_stages():
+    for degree in (20, 5000):
+        task = gm.PathTask(gm.path_star(degree, 4), target="first")
+        facts, paths = gm.recipes.map_then_paths(task)
+        assert facts.node2vec == paths.node2vec == gm.recipes.TERM and facts.decay == paths.decay == 0.0
+        assert facts.paths == 0 < paths.paths <= facts.arms == min(128, degree)
+        assert facts.steps == max(200, -(-24 * degree // facts.arms))
