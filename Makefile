@@ -5,7 +5,7 @@ READY := .venv/.ready
 ONE_THREAD := OMP_NUM_THREADS=1 PYTHONHASHSEED=0
 
 .DEFAULT_GOAL := help
-.PHONY: help setup book site serve test check coverage lowest browser fuzz refresh studies smoke clean
+.PHONY: help setup book site serve test check claims coverage lowest browser fuzz refresh studies smoke clean
 
 help: ## show this list
 	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-8s %s\n", $$1, $$2}' Makefile
@@ -34,6 +34,9 @@ check: $(READY) ## ruff, types and pytest, without the chapters' cells
 	@$(PY) -m ruff format --check .
 	@$(PY) -m basedpyright --pythonpath $(PY)
 	@$(ONE_THREAD) $(PY) -m pytest -q -n 2
+
+claims: $(READY) ## judge every claim anew from records and studies; fail where page, chapters and records differ
+	@$(ONE_THREAD) $(PY) -m tools.claims
 
 coverage: $(READY) ## the tests again, and the lines of the library that none of them runs
 	@$(ONE_THREAD) COVERAGE_FILE=_build/coverage $(PY) -m pytest -q -n 2 --cov=geomem --cov-report=term-missing:skip-covered

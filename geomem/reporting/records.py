@@ -85,6 +85,7 @@ def claim(
     tests: Sequence = (),
     at_least: int | None = None,
     control: Sequence = (),
+    void: Sequence = (),
     holds: bool | None = None,
     evidence: Sequence[str] = (),
     part: str | None = None,
@@ -98,6 +99,7 @@ def claim(
             distances follow from them.
         at_least: How many of the tests must hold; by default all.
         control: Tests that must hold, or the claim is not tested.
+        void: Tests that must hold, or the claim is void: there is nothing to compare, and it does not count.
         holds: Without tests: whether the criterion is met; None if its control failed or it was not run: not tested.
         evidence: Names of records of the same chapter to show beside it, besides those of the tests; at least one in all.
         part: Which part of the claim, where it has several.
@@ -128,12 +130,14 @@ def claim(
     word = {True: "holds", False: "fails", None: "not tested"}[holds]
     if tests:
         word, judged = judge(tests, _KEPT, at_least=at_least)
-        controls = judge(control, _KEPT)[1] if control else []
-        if any(test["word"] != "holds" for test in controls):
-            word = "not tested"
+        controls = []
+        for required, otherwise in ((control, "not tested"), (void, "void")):
+            found = judge(required, _KEPT)[1] if required else []
+            word = otherwise if any(test["word"] != "holds" for test in found) else word
+            controls += found
         names = [test[key] for test in judged + controls for key in ("record", "against") if key in test]
         evidence = list(dict.fromkeys([*names, *evidence]))
-        asked = {"tests": _listed(tests), "at_least": at_least, "control": _listed(control)}
+        asked = {"tests": _listed(tests), "at_least": at_least, "control": _listed(control), "void": _listed(void)}
         data |= {"asked": asked, "tests": _short(judged), "control": _short(controls)}
     if profile == "smoke":
         word = "not tested"
