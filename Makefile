@@ -3,12 +3,16 @@ PYTHON ?= python3
 PY := .venv/bin/python
 READY := .venv/.ready
 ONE_THREAD := OMP_NUM_THREADS=1 PYTHONHASHSEED=0
+# Runs chapters cell by cell, in their default profile.
+CELLS := env -u MPLBACKEND -u BOOK_PROFILE $(ONE_THREAD) $(PY) -m pytest -W default -q -m "" --nbval-lax --nbval-current-env \
+	--nbval-cell-timeout 300 -n 2 --dist loadfile
+CHANGED = $(shell git diff --name-only --diff-filter=d HEAD -- 'book/*.ipynb'; git ls-files -o --exclude-standard 'book/*.ipynb')
 
 .DEFAULT_GOAL := help
-.PHONY: help setup book site serve test check claims coverage lowest browser fuzz refresh studies smoke clean
+.PHONY: help setup book site serve lint check claims test test-all coverage lowest browser fuzz refresh studies smoke clean
 
 help: ## show this list
-	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-8s %s\n", $$1, $$2}' Makefile
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-8s %s\n", $$1, $$2}' Makefile
 
 $(READY): requirements.txt pyproject.toml
 	@$(PYTHON) tools/environment.py
@@ -25,27 +29,32 @@ site: $(READY) ## build the site from the committed outputs
 serve: $(READY) ## show the site on this machine
 	@$(PY) -m tools.site serve
 
-test: check ## all tests: check, then every chapter cell by cell
-	@env -u MPLBACKEND -u BOOK_PROFILE $(ONE_THREAD) $(PY) -m pytest -W default -q --nbval-lax --nbval-current-env \
-		--nbval-cell-timeout 300 -n 2 --dist loadfile book/*.ipynb
-
-check: $(READY) ## ruff, types and pytest, without the chapters' cells
+lint: $(READY) ## ruff and types
 	@$(PY) -m ruff check .
 	@$(PY) -m ruff format --check .
 	@$(PY) -m basedpyright --pythonpath $(PY)
+
+check: lint ## the daily loop: ruff, types and the quick tests
 	@$(ONE_THREAD) $(PY) -m pytest -q -n 2
+
+test: check smoke ## check, every chapter with few steps, and those that differ from the last commit cell by cell
+	@$(if $(CHANGED),$(CELLS) $(CHANGED))
+
+test-all: lint ## every test, the slow ones too, and every chapter cell by cell
+	@FUZZ=500 $(ONE_THREAD) $(PY) -m pytest -q -n 2 -m ""
+	@$(CELLS) book/*.ipynb
 
 claims: $(READY) ## judge every claim anew from records and studies; fail where page, chapters and records differ
 	@$(ONE_THREAD) $(PY) -m tools.claims
 
-coverage: $(READY) ## the tests again, and the lines of the library that none of them runs
-	@$(ONE_THREAD) COVERAGE_FILE=_build/coverage $(PY) -m pytest -q -n 2 --cov=geomem --cov-report=term-missing:skip-covered
+coverage: $(READY) ## every test, and the lines of the library that none of them runs
+	@$(ONE_THREAD) COVERAGE_FILE=_build/coverage $(PY) -m pytest -q -n 2 -m "" --cov=geomem --cov-report=term-missing:skip-covered
 
 lowest: ## the library's tests with the lowest versions of all it needs
 	@$(PYTHON) tools/lowest.py
 
 browser: $(READY) ## look at the built site in Chromium, where there is one
-	@$(ONE_THREAD) $(PY) -m pytest -q -rs tests/browser
+	@$(ONE_THREAD) $(PY) -m pytest -q -rs -m "" tests/browser
 
 fuzz: $(READY) ## random graphs, files and parameters, ten thousand cases of each
 	@FUZZ=10000 $(ONE_THREAD) $(PY) -m pytest -q -n 2 tests/test_fuzz.py

@@ -16,8 +16,8 @@ from geomem import cli, runner
 from geomem.runner import parameters
 from geomem.runner.parameters import Parameter
 
-CASES = int(os.environ.get("FUZZ", "500"))
-FUZZ = settings(max_examples=CASES, deadline=None, database=None, derandomize="FUZZ" not in os.environ,
+CASES = int(os.environ.get("FUZZ", "100"))
+FUZZ = settings(max_examples=CASES, deadline=None, database=None, derandomize=CASES <= 500,
                 suppress_health_check=list(HealthCheck))  # fmt: skip
 NAMES = ("degree", "share", "core", "deep", "profile")
 KNOWN = {

@@ -53,7 +53,7 @@ def main():
     run("-m", "pip", "install", "-q", *words, "-e", f"{ROOT}[{extras}]")
     left_out = [word for name in LEFT_OUT for word in ("--ignore-glob", f"{ROOT}/{name}" if "/" in name else f"*/{name}")]
     # Old versions warn on new ones beside them, which is no fault of ours: warnings are no errors here.
-    run("-m", "pytest", "-q", "-n", "2", "-W", "default", "--disable-warnings", "geomem", "tests", *left_out)
+    run("-m", "pytest", "-q", "-n", "2", "-m", "", "-W", "default", "--disable-warnings", "geomem", "tests", *left_out)
     run("-m", "tools.chapters", "05", "-p", "plane=umap", "--profile", "smoke", "--out", "_build/lowest/runs")
 
 

@@ -58,6 +58,12 @@ def summary(run: Result, last: dict) -> str:
         lines += [
             f"a step drew {arms} of {len(run.task.graph.paths):,} arms, whose nodes were its candidates (--arms 0: all)"
         ]
+    nodes, further = (run.settings["recipe"][0][name] for name in ("nodes", "candidates"))
+    if nodes and isinstance(run.task, GraphTask):
+        lines += [
+            f"a step asked {nodes} of {run.task.graph.n_nodes:,} nodes; its candidates were they, their answers and "
+            f"{further:,} drawn nodes (--nodes 0: all)"
+        ]
     if "test" in last:
         tokens = ", ".join(f"{100 * share:.1f}" for share in last["test"]["token_accuracy"])
         lines += [f"held-out answers right: {100 * last['test']['answer_accuracy']:.1f} %; token by token: {tokens} %"]

@@ -17,6 +17,7 @@ from ..tasks import EdgeTask, InContextTask, PathTask
 from ..training import checkpoints, cost, recipes
 from ..training.ensemble import SCHEDULES
 from ..training.loop import EVALUATIONS, PRECISIONS, Stage, train
+from .edges import add_edges
 from .report import result_of, summary
 
 BY_TARGET = {"first": "edges_then_first", "full": "edges_then_paths"}
@@ -87,6 +88,9 @@ def add_train(commands) -> dict[str, argparse.ArgumentParser]:
     about = "cosine: the rate falls to a tenth [%(default)s]"
     p.add_argument("--schedule", choices=tuple(SCHEDULES), default="cosine", help=about)
     _model_and_run(p, MODELS)
+    p = add_edges(graphs)
+    p.set_defaults(run=_train, geometry=False, profile="laptop")
+    _model_and_run(p, [*(name for name in CORES if name not in FACTS_ALONE.values()), *FACTS_ALONE])
     return graphs.choices
 
 
@@ -98,7 +102,8 @@ def _sizes(p) -> None:
 
 def _model_and_run(p, models: list[str]) -> None:
     """Add what all tasks share: the model, the run, and what comes out."""
-    about = "; node2vec learns the facts alone, and options about paths are ignored" if "node2vec" in models else ""
+    mixed = "node2vec" in models and "linear" not in models
+    about = "; node2vec learns the facts alone, and options about paths are ignored" if mixed else ""
     p.add_argument("--model", choices=models, default="transformer", help=f"[%(default)s]{about}")
     for name in ("width", "layers", "heads"):
         p.add_argument(f"--{name}", type=int, help=f"of the model [{_LAPTOP[name]}, paper {_PAPER[name]}]")
@@ -248,7 +253,8 @@ class Trainings:
 
     def __init__(self, parser: argparse.ArgumentParser):
         self.parser = parser
-        self.known = {a.dest: _parameter(a) for a in parser._actions if a.dest not in self.elsewhere}
+        actions = [a for a in parser._actions if a.dest not in self.elsewhere and a.nargs != 2]
+        self.known = {a.dest: _parameter(a) for a in actions}
 
     def check(self, words: list[str]) -> None:
         """Make task, recipe and model of a run, so that what is wrong shows before any run starts."""

@@ -176,12 +176,12 @@ class Graph:
         if nodes is None:
             _checks.dense(self.n_nodes, "The matrix of hop distances", "Write graph.hops(nodes) with a sample of nodes.")
         rows = None if nodes is None else torch.as_tensor(nodes).numpy()
-        hops = shortest_path(self._sparse(), unweighted=True, directed=False, indices=rows)
+        hops = shortest_path(self.sparse(), unweighted=True, directed=False, indices=rows)
         return torch.from_numpy(np.where(np.isinf(hops), -1, hops).astype(np.int64))
 
     def components(self) -> Tensor:
         """Return the number of each node's connected component, int64 ``(n,)``."""
-        return torch.from_numpy(connected_components(self._sparse(), directed=False)[1].astype(np.int64))
+        return torch.from_numpy(connected_components(self.sparse(), directed=False)[1].astype(np.int64))
 
     def to_networkx(self) -> nx.Graph:
         """Return a networkx graph whose nodes are the labels."""
@@ -190,7 +190,8 @@ class Graph:
         graph.add_edges_from((self.labels[u], self.labels[v]) for u, v in self._edges.tolist())
         return graph
 
-    def _sparse(self) -> csr_array:
+    def sparse(self) -> csr_array:
+        """Return the symmetric 0/1 matrix as a sparse array of SciPy, float64 ``(n, n)``, for graphs of any size."""
         heads, tails = self.directed_edges().numpy().astype(np.int32).T  # csgraph of SciPy before 1.15 takes no int64
         return coo_array((np.ones(len(heads)), (heads, tails)), shape=(self.n_nodes, self.n_nodes)).tocsr()
 

@@ -2,6 +2,7 @@
 
 from .base import COSINE_TIE, ROUNDING
 from .geometry import cosine_by_hops, cosines, geometric_contrast, geometric_order
+from .nodes import Estimate, NodeSample
 from .nulls import local_table, random_table
 from .recall import edge_margin, edge_recall, recalled_facts
 from .shares import CoreSurvival, core_survival, geometric_share, split_scores
@@ -10,6 +11,8 @@ from .stars import arm_separation, first_hop_accuracy, silhouette
 __all__ = [
     "COSINE_TIE",
     "ROUNDING",
+    "Estimate",
+    "NodeSample",
     "edge_margin",
     "edge_recall",
     "recalled_facts",

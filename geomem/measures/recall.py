@@ -49,12 +49,37 @@ def edge_recall(
         >>> float(edge_recall(g.adjacency(), g)), round(float(edge_recall(torch.ones(5, 5), g)), 3)
         (1.0, 0.4)
     """
+    recalls, counted = recalls_of_nodes(
+        scores, graph, self_edges=self_edges, directions=directions, nodes=nodes, facts=facts
+    )
+    return recalls[..., counted].mean(-1)
+
+
+def recalls_of_nodes(
+    scores, graph: Graph, *, self_edges: bool, directions: str, nodes: Tensor | None, facts: Tensor | None
+) -> tuple[Tensor, Tensor]:
+    """Return the recall of every listed node, float64 ``(..., rows)``, and which have a target, bool ``(rows,)``.
+
+    Args:
+        scores: As in ``edge_recall``.
+        graph: As in ``edge_recall``.
+        self_edges: As in ``edge_recall``.
+        directions: As in ``edge_recall``.
+        nodes: As in ``edge_recall``.
+        facts: As in ``edge_recall``.
+
+    Raises:
+        ValueError: As in ``edge_recall``.
+
+    Source:
+        Ours.
+    """
     scores, rows, targets = _rows(scores, graph, self_edges, directions, nodes, facts)
     if not self_edges:
         scores, targets = _without_self(rows, scores, targets)
     scores, k = _rounded(scores), targets.sum(-1)
     above, tied, places = _hits(scores, targets)
-    return ((above.sum(-1) + places * tied.sum(-1)) / k.clamp(min=1))[..., k > 0].mean(-1)
+    return (above.sum(-1) + places * tied.sum(-1)) / k.clamp(min=1), k > 0
 
 
 def recalled_facts(scores, graph: Graph) -> Tensor:

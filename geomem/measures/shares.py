@@ -41,19 +41,25 @@ def geometric_share(E, scores, graph: Graph) -> tuple[Tensor, Tensor]:
         >>> geometric_share(torch.eye(5), cycle(5).adjacency(), cycle(5))
         (tensor(0., dtype=torch.float64), tensor(1., dtype=torch.float64))
     """
-    L = node_table("scores", scores, graph, columns=graph.n_nodes)
-    if (graph.degrees == graph.n_nodes - 1).all():
-        raise ValueError(f"graph must have a pair that is no edge, got {graph!r}: where all are joined, all is recalled.")
-    L, _ = by_power_of_two(L, dims=(-2, -1))
-    fit, rest = split_scores(E, L, graph)
-    scale = _off_diagonal(L).abs().amax(-1)[..., None, None]
-    chance = graph.degrees.double().mean() / (graph.n_nodes - 1)
-    shares = []
-    for part in (fit, rest):
-        part = torch.where(part.abs() < ROUNDING * scale, 0.0, part)
-        shares.append(((edge_recall(part, graph) - chance) / (1 - chance)).clamp(0, 1))
+    chance = chance_of(graph)
+    shares = [((edge_recall(part, graph) - chance) / (1 - chance)).clamp(0, 1) for part in share_parts(E, scores, graph)]
     geometric, associative = shares
     return geometric, associative
+
+
+def chance_of(graph: Graph) -> Tensor:
+    """Return the recall of random scores, or raise a ValueError where nothing else is possible."""
+    if (graph.degrees == graph.n_nodes - 1).all():
+        raise ValueError(f"graph must have a pair that is no edge, got {graph!r}: where all are joined, all is recalled.")
+    return graph.degrees.double().mean() / (graph.n_nodes - 1)
+
+
+def share_parts(E, scores, graph: Graph, nodes: Tensor | None = None) -> list[Tensor]:
+    """Return fit and rest as ``split_scores`` does, with rounding set to 0, all rows or those of the listed nodes."""
+    L, _ = by_power_of_two(_scores(scores, graph, nodes), dims=(-2, -1))
+    rows = _rows(graph, nodes)
+    scale = _off_diagonal(L, rows).abs().amax(-1)[..., None, None]
+    return [torch.where(part.abs() < ROUNDING * scale, 0.0, part) for part in _split(E, L, graph, rows)]
 
 
 def split_scores(E, scores, graph: Graph) -> tuple[Tensor, Tensor]:
@@ -79,17 +85,39 @@ def split_scores(E, scores, graph: Graph) -> tuple[Tensor, Tensor]:
         >>> float(fit.abs().max()), rest[0, 1:].tolist()
         (0.0, [0.5, -0.5, -0.5, 0.5])
     """
-    E, L = node_table("E", E, graph), node_table("scores", scores, graph, columns=graph.n_nodes)
-    E, (L, exponent) = by_power_of_two(E, dims=(-2, -1))[0], by_power_of_two(L, dims=(-2, -1))
-    K = E @ E.mT
-    top = torch.linalg.eigvalsh(K)[..., -1, None, None]
+    return _split(E, _scores(scores, graph, None), graph, _rows(graph, None))
+
+
+def _rows(graph: Graph, nodes: Tensor | None) -> Tensor:
+    """Return the node of each row of scores."""
+    return torch.arange(graph.n_nodes) if nodes is None else nodes
+
+
+def _scores(scores, graph: Graph, nodes: Tensor | None) -> Tensor:
+    """Return scores, all or the listed nodes' rows, as a finite float64 tensor."""
+    if nodes is None:
+        return node_table("scores", scores, graph, columns=graph.n_nodes)
+    scores = torch.as_tensor(scores).detach().to("cpu", torch.float64)
+    if scores.ndim < 2 or scores.shape[-2:] != (len(nodes), graph.n_nodes) or not scores.isfinite().all():
+        raise ValueError(f"scores must be finite, shape (..., {len(nodes)}, {graph.n_nodes}), got {tuple(scores.shape)} or "
+                         "a value that is not finite.")  # fmt: skip
+    return scores
+
+
+def _split(E, L: Tensor, graph: Graph, rows: Tensor) -> tuple[Tensor, Tensor]:
+    """Return the least-squares fit of rows of logits by those of K, K^2 and K^3, and what is left of them."""
+    E, (L, exponent) = by_power_of_two(node_table("E", E, graph), dims=(-2, -1))[0], by_power_of_two(L, dims=(-2, -1))
+    top = torch.linalg.matrix_norm(E, 2)[..., None, None].square()
     if (top <= 0).any():
         raise ValueError("E must not be zero: it has no similarities to fit with.")
-    K = K / top
-    powers = torch.stack([_off_diagonal(P) for P in (K, K @ K, K @ K @ K)], dim=-1)
-    L = _off_diagonal(L)
+    power, powers = E[..., rows, :] @ E.mT / top, []
+    for _ in range(3):
+        powers.append(_off_diagonal(power, rows))
+        power = power @ E @ E.mT / top  # rows of the next power of K, without the other rows
+    powers = torch.stack(powers, dim=-1)
+    L = _off_diagonal(L, rows)
     fit = (powers @ (torch.linalg.pinv(powers, rtol=1e-12) @ L[..., None]))[..., 0]
-    parts = [part.unflatten(-1, (graph.n_nodes, graph.n_nodes)) for part in (fit, L - fit)]
+    parts = [part.unflatten(-1, (len(rows), graph.n_nodes)) for part in (fit, L - fit)]
     fit, rest = (defined("the split", torch.ldexp(torch.ldexp(part, exponent - 1), torch.tensor(1))) for part in parts)
     return fit, rest
 
@@ -181,9 +209,9 @@ def _frames(space: Tensor, turns: int, generator: torch.Generator) -> Tensor:
     return torch.linalg.qr(space @ (space.T @ noise)).Q
 
 
-def _off_diagonal(matrix: Tensor) -> Tensor:
-    """Flatten a matrix with its self pairs set to 0 and every row's mean over the others removed, ``(..., n * n)``."""
+def _off_diagonal(matrix: Tensor, rows: Tensor) -> Tensor:
+    """Flatten rows of a matrix with self pairs set to 0 and every row's mean over the others removed, ``(..., k * n)``."""
     n = matrix.shape[-1]
-    others = 1 - torch.eye(n, dtype=matrix.dtype)
+    others = (rows[:, None] != torch.arange(n)).to(matrix.dtype)
     matrix = matrix * others
     return ((matrix - matrix.sum(-1, keepdim=True) / (n - 1)) * others).flatten(-2)

@@ -1,28 +1,34 @@
 """Measures of graphs with a root: the nearest first hop, and how far arms lie apart."""
 
+from typing import NamedTuple
+
 import torch
+from scipy.sparse.csgraph import breadth_first_order
 from torch import Tensor
 
 from .. import _checks
 from ..graphs import Graph, node_table, require_graph
-from .base import COSINE_TIE, ROUNDING, leaves_of, unit_rows
+from .base import COSINE_TIE, ROUNDING, leaves_of, listed_nodes, unit_rows
 
 
-def first_hop_accuracy(E, graph: Graph, *, leaves: Tensor | None = None) -> Tensor:
+def first_hop_accuracy(E, graph: Graph, *, leaves: Tensor | None = None, root: int | None = None) -> Tensor:
     """Return how often a leaf's most similar neighbour of the root is the first hop of its own path.
 
     Ties count by expectation under random order; chance is 1 / d for d first hops.
 
     Args:
         E: Embeddings, ``(..., n, m)``.
-        graph: A graph with paths.
+        graph: A graph with paths, or, with ``root``, any tree.
         leaves: Leaf node ids, int ``(k,)``; by default all. Give the held-out ones where some were trained.
+        root: The root of a tree of any shape. Its leaves are the nodes of one neighbour, but those that are first hops
+            themselves; None for the graph's own root and paths.
 
     Returns:
         float64 ``(...,)`` in [0, 1].
 
     Raises:
-        ValueError: If the graph has no paths, a listed node is not a leaf, or E does not fit.
+        ValueError: If the graph has no paths and no root is given, or is no tree where one is, a listed node is not a leaf,
+            or E does not fit.
 
     Source:
         Paper, section on evidence for geometry; the one-step first hop.
@@ -33,10 +39,14 @@ def first_hop_accuracy(E, graph: Graph, *, leaves: Tensor | None = None) -> Tens
         >>> float(first_hop_accuracy(E, path_star(2, 3)))
         1.0
     """
-    first = require_graph(graph).first_hops
+    if root is None:
+        first, leaves = require_graph(graph).first_hops, leaves_of(graph, leaves)
+        own = first == graph.paths_to(leaves)[:, 1:2]
+    else:
+        tree = _tree(graph, root, leaves)
+        first, leaves = tree.first, tree.leaves
+        own = torch.arange(len(first)) == tree.arm[leaves][:, None]
     unit = unit_rows(node_table("E", E, graph))
-    leaves = leaves_of(graph, leaves)
-    own = first == graph.paths_to(leaves)[:, 1:2]
     hits = []
     for some, is_own in zip(leaves.split(1024), own.split(1024), strict=True):  # 1,024 x 10,000 first hops are 80 MB
         similar = ((unit[..., some, :] @ unit[..., first, :].mT) / COSINE_TIE).round()
@@ -45,7 +55,7 @@ def first_hop_accuracy(E, graph: Graph, *, leaves: Tensor | None = None) -> Tens
     return torch.cat(hits, dim=-1).mean(-1)
 
 
-def arm_separation(E, graph: Graph, *, leaves: Tensor | None = None) -> Tensor:
+def arm_separation(E, graph: Graph, *, leaves: Tensor | None = None, root: int | None = None) -> Tensor:
     """Return the mean cosine of leaves with the rest of their own arm, minus that with all other arms.
 
     An arm is all that lies behind one first hop: a path of a path-star without its root, a whole branch of a tree. The
@@ -53,9 +63,10 @@ def arm_separation(E, graph: Graph, *, leaves: Tensor | None = None) -> Tensor:
 
     Args:
         E: Embeddings, ``(..., n, m)``.
-        graph: A graph with paths, of three or more nodes each.
+        graph: A graph with paths of three or more nodes each, or, with ``root``, any tree.
         leaves: Leaf node ids, int ``(k,)``; by default all. Give the held-out ones where some were trained; they are
             compared with the nodes of all arms.
+        root: As in ``first_hop_accuracy``.
 
     Returns:
         float64 ``(...,)`` in [-2, 2], the mean over the leaves.
@@ -73,7 +84,7 @@ def arm_separation(E, graph: Graph, *, leaves: Tensor | None = None) -> Tensor:
         >>> float(arm_separation(E, path_star(2, 3)))
         1.0
     """
-    arm, leaves = _arms(graph), leaves_of(graph, leaves)
+    arm, leaves = _arms_and_leaves(graph, leaves, root)
     unit = unit_rows(node_table("E", E, graph))
     sums = unit.new_zeros(*unit.shape[:-2], int(arm.max()) + 1, unit.shape[-1])
     sums.index_add_(-2, arm[arm >= 0], unit[..., arm >= 0, :])
@@ -84,7 +95,9 @@ def arm_separation(E, graph: Graph, *, leaves: Tensor | None = None) -> Tensor:
     return (within - (leaf * others).sum(-1) / ((arm >= 0).sum() - size)).mean(-1)
 
 
-def silhouette(E, graph: Graph, *, leaves: Tensor | None = None, max_arms: int = 500, seed: int = 0) -> Tensor:
+def silhouette(
+    E, graph: Graph, *, leaves: Tensor | None = None, max_arms: int = 500, seed: int = 0, root: int | None = None
+) -> Tensor:
     """Return the mean silhouette coefficient of the listed leaves' arms as clusters, by cosine distance.
 
     With a the mean distance of a node to the others of its arm, and b that to the nearest other listed arm (the smallest
@@ -93,10 +106,11 @@ def silhouette(E, graph: Graph, *, leaves: Tensor | None = None, max_arms: int =
 
     Args:
         E: Embeddings, ``(..., n, m)``.
-        graph: A graph with paths, of three or more nodes each; arms as in ``arm_separation``.
+        graph: A graph with paths of three or more nodes each, or, with ``root``, any tree; arms as in ``arm_separation``.
         leaves: Leaf node ids, int ``(k,)``, of two or more arms; by default all.
         max_arms: Draw this many arms where more are listed, at least 2.
         seed: Draws them.
+        root: As in ``first_hop_accuracy``.
 
     Returns:
         float64 ``(...,)`` in [-1, 1], the mean over all nodes of those arms.
@@ -116,8 +130,8 @@ def silhouette(E, graph: Graph, *, leaves: Tensor | None = None, max_arms: int =
     """
     max_arms = _checks.integer("max_arms", max_arms, least=2)
     generator = torch.Generator().manual_seed(_checks.seed_of("seed", seed))
-    arm = _arms(graph)
-    listed = arm[leaves_of(graph, leaves)].unique()
+    arm, leaves = _arms_and_leaves(graph, leaves, root)
+    listed = arm[leaves].unique()
     if len(listed) < 2:
         raise ValueError(f"leaves must lie on two or more arms, got {len(listed)}: nothing lies apart.")
     if len(listed) > max_arms:
@@ -131,6 +145,47 @@ def silhouette(E, graph: Graph, *, leaves: Tensor | None = None, max_arms: int =
     b = (far / size).masked_fill(cluster.bool(), torch.inf).amin(-1)
     larger = torch.maximum(a, b)
     return ((b - a) / torch.where(larger <= ROUNDING, torch.inf, larger)).mean(-1)
+
+
+class _Tree(NamedTuple):
+    """Hold first hops, the number of the first hop behind which every node lies, -1 at the root, and the listed leaves."""
+
+    first: Tensor
+    arm: Tensor
+    leaves: Tensor
+
+
+def _tree(graph: Graph, root: int, leaves) -> _Tree:
+    """Return the arms of a tree of any shape, and its leaves, by default all that lie behind a first hop."""
+    n = require_graph(graph).n_nodes
+    root = int(listed_nodes("root", [_checks.integer("root", root, least=0)], graph))
+    if graph.n_edges != n - 1 or graph.components().any():
+        raise ValueError(f"graph must be a tree where root is given, got {graph!r}: it has rings, or several pieces.")
+    back = breadth_first_order(graph.sparse(), root, directed=False)[1]
+    above = torch.from_numpy(back).long()
+    first = (above == root).nonzero().flatten()
+    if len(first) < 2:
+        raise ValueError(f"root must have two or more neighbours, got node {root}: there is nothing to tell apart.")
+    above[first], above[root] = first, root
+    while not torch.equal(above, above[above]):  # each round doubles how far up it points
+        above = above[above]
+    arm = torch.searchsorted(first, above)
+    arm[root] = -1
+    ends = (graph.degrees == 1) & (above != torch.arange(n))
+    leaves = ends.nonzero().flatten() if leaves is None else torch.as_tensor(leaves).flatten()
+    strangers = leaves[~ends[leaves]].tolist()
+    if strangers or not len(leaves):
+        got = strangers[:1] or "none"
+        raise ValueError(f"leaves must be one or more leaves of {graph!r} that are no first hops, got {got}.")
+    return _Tree(first, arm, leaves)
+
+
+def _arms_and_leaves(graph: Graph, leaves, root: int | None) -> tuple[Tensor, Tensor]:
+    """Return the arm of every node, -1 for none, and the listed leaves."""
+    if root is None:
+        return _arms(graph), leaves_of(graph, leaves)
+    tree = _tree(graph, root, leaves)
+    return tree.arm, tree.leaves
 
 
 def _arms(graph: Graph) -> Tensor:

@@ -142,7 +142,7 @@ def gradient_flow(
         >>> flow.embeddings.shape, bool(flow.loss[-1] < flow.loss[0])
         (torch.Size([2, 1, 5, 100]), True)
     """
-    require_graph(graph)
+    _checks.dense(require_graph(graph).n_nodes, "gradient_flow", "Go on with node2vec.blockwise_flow, one seed at a time.")
     width = _checks.integer("width", width, least=1)
     lr = _checks.real("lr", lr, above=0)
     steps = _checks.integer("steps", steps, least=0)

@@ -8,12 +8,13 @@ import networkx as nx
 import numpy as np
 import torch
 from matplotlib.axes import Axes
+from matplotlib.collections import LineCollection
 from matplotlib.colors import Normalize, to_rgba_array
 from scipy.linalg import orthogonal_procrustes
 from torch import Tensor
 
 from .. import _checks
-from ..graphs import Graph
+from ..graphs import Graph, node_table
 from ..spectral import EIGENVALUE_TOL, Spectrum
 from .statistics import mean_sd, spread
 from .studies import load_study
@@ -291,19 +292,69 @@ def _in_first_column(ax: Axes) -> bool:
     return place is None or place.is_first_col()
 
 
-def cumulative(curves: Mapping[str, Tensor], ax: Axes, *, dims: int | None = None) -> Axes:
+def sampled_by_hops(curves: Mapping[str, Sequence], ax: Axes) -> Axes:
+    """Draw mean cosine against hop distance from samples of nodes, with a band of two standard errors to both sides.
+
+    Args:
+        curves: Name to values and standard errors, ``(max_hops + 1,)`` each, as ``NodeSample.cosine_by_hops`` gives; 0 hops
+            (self) is left out.
+        ax: Where to draw.
+    """
+    ax.axhline(0, color="#bbbbbb", linewidth=0.8)
+    for number, (model, (values, errors, *_)) in enumerate(curves.items()):
+        mean, error = (np.asarray(torch.as_tensor(part).double())[1:] for part in (values, errors))
+        hops, color = np.arange(1, len(mean) + 1), COLORS.get(model, SERIES[number % len(SERIES)])
+        ax.plot(hops, mean, color=color, label=model, linewidth=1.6, linestyle=STYLES.get(model, "-"))
+        ax.fill_between(hops, mean - 2 * error, mean + 2 * error, color=color, alpha=0.2, linewidth=0)
+    ax.set_xlabel("hops", fontsize=9)
+    if _in_first_column(ax):
+        ax.set_ylabel("cosine", fontsize=9)
+    return ax
+
+
+def crowd(E: Tensor, graph: Graph, ax: Axes, *, edges: int = 300, seed: int = 0) -> Axes:
+    """Draw an embedding of any size on its two leading principal components: how many nodes lie where, and some edges.
+
+    Args:
+        E: One embedding, ``(n, m)``, m at least 2.
+        graph: The graph.
+        ax: Where to draw.
+        edges: How many edges to draw, at least 0; all where there are fewer.
+        seed: Draws the edges.
+
+    Raises:
+        ValueError: If E does not fit, or ``edges`` is out of range.
+    """
+    E = node_table("E", E, graph)
+    edges = _checks.integer("edges", edges, least=0)
+    if E.ndim != 2 or E.shape[1] < 2:
+        raise ValueError(f"E must be one table of two or more columns, got shape {tuple(E.shape)}.")
+    E = E - E.mean(0)
+    flat = (E @ torch.linalg.eigh(E.T @ E).eigenvectors[:, -2:].flip(1)).numpy()
+    cells = max(15, min(90, int(graph.n_nodes**0.5)))
+    ax.hexbin(*flat.T, gridsize=cells, bins="log", mincnt=1, cmap="Greys", linewidths=0.1, zorder=1)
+    order = torch.randperm(graph.n_edges, generator=torch.Generator().manual_seed(_checks.seed_of("seed", seed)))
+    ends = flat[graph.edges[order[:edges]].numpy()]
+    ax.add_collection(LineCollection(list(ends), colors=COLORS["transformer"], linewidths=0.6, alpha=0.5, zorder=2))
+    ax.set_aspect("equal", adjustable="datalim")
+    ax.set_axis_off()
+    return ax
+
+
+def cumulative(curves: Mapping[str, Tensor], ax: Axes, *, dims: int | None = None, total: int | None = None) -> Axes:
     """Draw cumulative energy over non-trivial dimensions with its chance line, one band per model.
 
     Args:
         curves: Model name to ``(S, K)``, as ``Spectrum.cumulative_energy`` gives.
         ax: Where to draw.
         dims: How many leading dimensions count as Fiedler-like: a thin line there.
+        total: How many non-trivial dimensions there are, where the curves hold the leading ones alone.
     """
     for model, values in curves.items():
         k = values.shape[-1]
         whole = torch.cat([torch.zeros(len(values), 1, dtype=values.dtype), values], dim=1)
         band(np.arange(k + 1), whole.T, ax, color=COLORS.get(model, INK), label=model, style=STYLES.get(model, "-"))
-    ax.plot([0, k], [0, 1], ":", color=INK, linewidth=1, label="chance")
+    ax.plot([0, k], [0, k / (total or k)], ":", color=INK, linewidth=1, label="chance")
     if dims is not None:
         ax.axvline(dims, color="#bbbbbb", linewidth=0.8)
     ax.set_xlabel("non-trivial dimensions", fontsize=9)

@@ -21,8 +21,8 @@ from .parameters import Parameter, cells_of, parsed, source_of, tagged
 PACKAGE = Path(__file__).resolve().parents[1]
 SHOWS = ("__main__.py", "cli/", "explorables/", "reporting/figures.py", "runner/")
 """Modules that draw, start, list and report. None of the others imports them, but for names that load when used."""
-DECIDES = ("cli/train.py", "runner/child.py", "runner/kernel.py", "runner/process.py")
-"""Exceptions: what ``geomem train`` makes of its options, and the process that a run computes in."""
+DECIDES = ("cli/train.py", "cli/edges.py", "cli/graph.py", "runner/child.py", "runner/kernel.py", "runner/process.py")
+"""Exceptions: what ``geomem train`` makes of its options and files, and the process that a run computes in."""
 VERSIONS = {"torch": torch, "numpy": numpy, "scipy": scipy, "networkx": networkx}
 """The packages whose versions decide; a record states Python's too."""
 

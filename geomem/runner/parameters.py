@@ -8,7 +8,7 @@ import math
 import re
 import reprlib
 import threading
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -29,6 +29,8 @@ KEPT = {
     "below": lambda value, limit: value < limit,
 }
 FILE = re.compile(r"\bfile\b")
+GRAPH = re.compile(r"\bgraph\b")
+KEYS = re.compile(r"\ba key of (\w+)")
 CHOICE = re.compile(r"\w+(?:, \w+)* or \w+")
 _PARSING = threading.Lock()
 
@@ -42,7 +44,8 @@ class Parameter:
         kind: "int", "float", "str" or "bool".
         default: Its value where none is given; None if it then is not set.
         says: The comment. "at least", "at most", "up to", "above" or "below" a number is a rule for int and float, and
-            "this, that or other" before the first semicolon lists all that a str may be.
+            "this, that or other" before the first semicolon lists all that a str may be. In a chapter, "a key of NAME"
+            allows the keys of the dictionary that the chapter's code assigns to NAME.
         options: All that it may be, where a comment cannot say so.
         required: Whether a value must be given.
         profiles: What 0, its default, stands for in each profile of a chapter; empty if it always is itself.
@@ -70,7 +73,7 @@ class Parameter:
         """Return ``value``; the path of a file that lies in the user's folder becomes absolute, since a run has its own.
 
         Raises:
-            ValueError: If it can only be the path of a file, and there is none.
+            ValueError: If it can only be the path of a file and there is none, or names neither a file nor a known graph.
         """
         if not self.is_file or not value:
             return value
@@ -79,6 +82,8 @@ class Parameter:
             return str(path.absolute())
         if Path(value).suffix or "/" in value:
             raise ValueError(f"{self.name} must name a file that is there, got {value!r}: {str(path.absolute())!r} is none.")
+        if GRAPH.search(f"{self.name} {self.says}"):
+            _checks.one_of(f"{self.name}, where no file has that name,", value, FAMILIES)
         return value
 
     def read(self, text: str):
@@ -141,7 +146,9 @@ def of_notebook(notebook: str | Path) -> dict[str, Parameter]:
             raise ValueError(f"{path.stem}: the parameter {name} must be an int, float, str or bool, not a {stated}.")
         says = source.splitlines()[(node.end_lineno or node.lineno) - 1].partition("  # ")[2].strip()
         default = float(value) if stated == "float" else value
-        known[name] = Parameter(name=name, kind=stated, default=default, says=says, profiles=profiles.get(name, {}))
+        options = _keys_of(cells, keys[1]) if (keys := KEYS.search(says)) else ()
+        of_profile = profiles.get(name, {})
+        known[name] = Parameter(name=name, kind=stated, default=default, says=says, options=options, profiles=of_profile)
     return known
 
 
@@ -155,22 +162,35 @@ def _assigned(node: ast.stmt) -> tuple[str, ast.expr]:
     raise ValueError
 
 
+def _nodes_of(cells: Iterable[dict]) -> Iterator[ast.AST]:
+    """Give every node of a notebook's code; cells with magics are left out."""
+    for cell in cells:
+        try:
+            yield from ast.walk(parsed(source_of(cell))) if cell.get("cell_type") == "code" else ()
+        except SyntaxError:
+            continue
+
+
 def _profiles_of(cells: Iterable[dict]) -> dict[str, dict[str, int]]:
     """Return what ``by_profile`` sets, by parameter: its calls are read, not run."""
     found = {}
-    for cell in cells:
-        try:
-            nodes = ast.walk(parsed(source_of(cell))) if cell.get("cell_type") == "code" else ()
-        except SyntaxError:
-            continue  # magics
-        for node in nodes:
-            if isinstance(node, ast.Call) and getattr(node.func, "attr", getattr(node.func, "id", "")) == "by_profile":
-                name = getattr(node.args[1] if len(node.args) > 1 else None, "id", None)
-                try:
-                    found[name] = {word.arg: ast.literal_eval(word.value) for word in node.keywords}
-                except ValueError:
-                    raise ValueError(f"{ast.unparse(node)} must state plain numbers, since runs read them.") from None
+    for node in _nodes_of(cells):
+        if isinstance(node, ast.Call) and getattr(node.func, "attr", getattr(node.func, "id", "")) == "by_profile":
+            name = getattr(node.args[1] if len(node.args) > 1 else None, "id", None)
+            try:
+                found[name] = {word.arg: ast.literal_eval(word.value) for word in node.keywords}
+            except ValueError:
+                raise ValueError(f"{ast.unparse(node)} must state plain numbers, since runs read them.") from None
     return found
+
+
+def _keys_of(cells: Iterable[dict], name: str) -> tuple[str, ...]:
+    """Return the keys of the dictionary that a notebook assigns to a name: the assignment is read, not run."""
+    for node in _nodes_of(cells):
+        match node:
+            case ast.Assign(targets=[ast.Name(id=found)], value=ast.Dict(keys=keys)) if found == name:
+                return tuple(key.value for key in keys if isinstance(key, ast.Constant) and isinstance(key.value, str))
+    raise ValueError(f"{name} must be a dictionary that the notebook's code writes out, since a parameter is a key of it.")
 
 
 def tagged(cell: dict) -> bool:

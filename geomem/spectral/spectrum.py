@@ -6,6 +6,7 @@ from torch import Tensor
 from .. import _checks
 from .._products import by_power_of_two
 from ..graphs import Graph, node_table, require_graph
+from .leading import ArmSpace, leading_pairs, path_star_spaces
 
 EIGENVALUE_TOL = 1e-8
 """Eigenvalues closer than this are equal: S has entries of order 1 and float64 keeps about 1e-14."""
@@ -18,18 +19,25 @@ class Spectrum:
     regular graphs); all others are *non-trivial*, and the leading non-trivial eigenspace is the Fiedler space. An
     eigenvalue that has trivial and non-trivial directions is listed twice, trivial first.
 
+    With ``dims``, only the trivial directions and the leading others are found, so that the graph may be of any size; an
+    eigenspace that would not fit into ``dims`` whole is left out, with all that come after it. They are *unresolved*, and
+    energies stay shares of all that is not trivial. A path-star's eigenspaces are known in closed form, all of them.
+
     Args:
-        graph: The graph, at most 5,000 nodes.
+        graph: The graph, at most 5,000 nodes without ``dims``.
         self_edges: Add the identity to A first.
+        dims: How many leading non-trivial dimensions to find at most, at least 1; None finds all.
 
     Attributes:
         values: One eigenvalue per eigenspace, float64 ``(n_eigenspaces,)``.
-        multiplicities: Their dimensions, int64 ``(n_eigenspaces,)``; they sum to n.
+        multiplicities: Their dimensions, int64 ``(n_eigenspaces,)``; with ``unresolved`` they sum to n.
         trivial: Which eigenspaces are trivial, bool ``(n_eigenspaces,)``.
+        unresolved: Non-trivial dimensions that were not found, 0 without ``dims``.
         fiedler_dims: Dimensions that ``fiedler_energy`` counts by default.
 
     Raises:
-        ValueError: If the graph is larger than dense arrays are made for.
+        TypeError: If ``dims`` is not an integer.
+        ValueError: If the graph is larger than dense arrays are made for, or the eigensolver does not converge.
 
     Source:
         Paper, section on spectral bias; eigenspaces instead of eigenvectors are ours.
@@ -40,9 +48,24 @@ class Spectrum:
         tensor([1, 2, 2])
     """
 
-    def __init__(self, graph: Graph, *, self_edges: bool = False):
-        _checks.dense(require_graph(graph).n_nodes, "The spectrum", "For a path-star use path_star_fiedler_energy.")
-        self.graph = graph
+    def __init__(self, graph: Graph, *, self_edges: bool = False, dims: int | None = None):
+        self.graph = require_graph(graph)
+        grouped = self._all(graph, self_edges) if dims is None else self._leading(graph, self_edges, dims)
+        grouped.sort(key=lambda space: (-round(space[0] / EIGENVALUE_TOL), not space[2]))
+        self.values = torch.tensor([value for value, _, _ in grouped], dtype=torch.float64)
+        self.multiplicities = torch.tensor([base.shape[1] for _, base, _ in grouped])
+        self.trivial = torch.tensor([flag for _, _, flag in grouped])
+        self.bases = tuple(base for _, base, _ in grouped)
+        self.unresolved = graph.n_nodes - int(self.multiplicities.sum())
+        if graph.fiedler_dims is not None:
+            self.fiedler_dims = graph.fiedler_dims
+        else:
+            self.fiedler_dims = int(self.multiplicities[~self.trivial][0]) if (~self.trivial).any() else 0
+
+    @staticmethod
+    def _all(graph: Graph, self_edges: bool) -> list[tuple]:
+        """Return every eigenspace: value, orthonormal basis, and whether it is trivial."""
+        _checks.dense(graph.n_nodes, "The spectrum", "Write dims=16 for the leading sixteen dimensions.")
         spaces = []
         components = graph.components()
         matrix = symmetric_walk(graph, self_edges=self_edges)
@@ -54,19 +77,30 @@ class Spectrum:
             top = torch.arange(len(nodes)) == len(nodes) - 1  # eigh ascends, and a connected graph's top is simple
             spaces += [(values[top], columns[:, top], True), (values[~top], columns[:, ~top], False)]
         grouped = [g for flag in (True, False) for g in _group([s[:2] for s in spaces if s[2] is flag], flag)]
-        grouped.sort(key=lambda space: (-round(space[0] / EIGENVALUE_TOL), not space[2]))
-        self.values = torch.tensor([value for value, _, _ in grouped], dtype=torch.float64)
-        self.multiplicities = torch.tensor([vectors.shape[1] for _, vectors, _ in grouped])
-        self.trivial = torch.tensor([flag for _, _, flag in grouped])
-        self.bases = tuple(canonical_basis(vectors) for _, vectors, _ in grouped)
-        if graph.fiedler_dims is not None:
-            self.fiedler_dims = graph.fiedler_dims
-        else:
-            self.fiedler_dims = int(self.multiplicities[~self.trivial][0]) if (~self.trivial).any() else 0
+        return [(value, canonical_basis(vectors), flag) for value, vectors, flag in grouped]
+
+    @staticmethod
+    def _leading(graph: Graph, self_edges: bool, dims: int) -> list[tuple]:
+        """Return the same of the trivial eigenspaces and of those that fit into ``dims`` whole."""
+        dims = _checks.integer("dims", dims, least=1)
+        star = path_star_spaces(graph, self_edges)
+        if star is not None:
+            return [(value, base, flag) for flag, part in zip((True, False), star, strict=True) for value, base in part]
+        tops, rest = leading_pairs(graph, dims, self_edges)
+        spaces = _group([(tops[0], torch.arange(len(tops[0]))[None])], True)  # which components, not yet their vectors
+        spaces = [(value, tops[1].index_select(1, columns[0]).coalesce(), True) for value, columns, _ in spaces]
+        there = 0
+        for value, vectors, _ in _group([rest], False) if len(rest[0]) else []:
+            there += vectors.shape[1]
+            if there > dims:
+                break
+            spaces.append((value, canonical_basis(vectors), False))
+        return spaces
 
     def __repr__(self) -> str:
         spaces = ", ".join(f"{v:.3f} x{m}" for v, m in zip(self.values.tolist(), self.multiplicities.tolist(), strict=True))
-        return f"Spectrum({self.graph.name!r}: {spaces})"
+        more = f", and {self.unresolved:,} dimensions unresolved" if self.unresolved else ""
+        return f"Spectrum({self.graph.name!r}: {spaces}{more})"
 
     def basis(self, dims: int, *, trivial: bool = False) -> Tensor:
         """Return an orthonormal basis of the leading ``dims`` non-trivial dimensions, float64 ``(n, dims)``.
@@ -82,10 +116,12 @@ class Spectrum:
         ends = torch.tensor([base.shape[1] for base in kept]).cumsum(0).tolist()
         if dims not in ends:
             raise ValueError(f"dims must end with an eigenspace, at one of {ends}, got {dims}.")
-        return torch.cat(kept[: ends.index(dims) + 1], dim=1)
+        return torch.cat([base.to_dense() for base in kept[: ends.index(dims) + 1]], dim=1)
 
     def energy(self, E) -> Tensor:
-        """Return the share of ``||E||^2`` in every eigenspace, float64 ``(..., n_eigenspaces)``; sums to 1.
+        """Return the share of ``||E||^2`` in every eigenspace, float64 ``(..., n_eigenspaces)``.
+
+        They sum to 1 unless some dimensions are unresolved.
 
         Args:
             E: Embeddings, ``(..., n, m)``.
@@ -97,19 +133,34 @@ class Spectrum:
         total = E.square().sum((-2, -1))
         if (total == 0).any():
             raise ValueError("E must not be zero: an embedding without energy has no shares.")
-        return torch.stack([(base.T @ E).square().sum((-2, -1)) for base in self.bases], dim=-1) / total[..., None]
+        return torch.stack([_energy(base, E) for base in self.bases], dim=-1) / total[..., None]
+
+    def unresolved_energy(self, E) -> Tensor:
+        """Return the share of the non-trivial energy that lies in no eigenspace found, ``(...,)``; 0 without ``dims``.
+
+        Args:
+            E: Embeddings, ``(..., n, m)``.
+
+        Raises:
+            ValueError: If E does not fit, or has no energy outside the trivial directions.
+
+        Source:
+            Ours.
+        """
+        return (1 - self._shares(E).sum(-1)).clamp(min=0) if self.unresolved else 0 * self._shares(E).sum(-1)
 
     def cumulative_energy(self, E) -> Tensor:
         """Return the share of the non-trivial energy in the leading 1, 2, ... non-trivial dimensions.
 
         An eigenspace's energy is spread evenly over its dimensions (the mean over all its bases), so the curve does
-        not depend on a choice of eigenvectors. A random embedding's curve is the straight chance line k / K.
+        not depend on a choice of eigenvectors. A random embedding's curve is the straight chance line k / K, for the K
+        non-trivial dimensions of the graph, which are ``n`` less one for each component.
 
         Args:
             E: Embeddings, ``(..., n, m)``.
 
         Returns:
-            float64 ``(..., K)`` for K non-trivial dimensions; the last is 1.
+            float64 ``(..., K)``; the last is 1. With ``dims``, as far as they were found.
 
         Raises:
             ValueError: If E does not fit, or has no energy outside the trivial directions.
@@ -118,9 +169,10 @@ class Spectrum:
         return (self._shares(E) / multiplicities).repeat_interleave(multiplicities, dim=-1).cumsum(-1)
 
     def _shares(self, E) -> Tensor:
-        """Return the share of the non-trivial energy in every non-trivial eigenspace; sums to 1."""
-        energy = self.energy(E)[..., ~self.trivial]
-        total = energy.sum(-1, keepdim=True)
+        """Return the share of the non-trivial energy in every non-trivial eigenspace; sums to 1 if none is unresolved."""
+        energy = self.energy(E)
+        total = 1 - energy[..., self.trivial].sum(-1, keepdim=True)
+        energy = energy[..., ~self.trivial]
         if (total < 1e-12).any():
             raise ValueError("E must have energy outside the trivial directions, got a constant table on every component.")
         return energy / total
@@ -142,7 +194,8 @@ class Spectrum:
         curve = self.cumulative_energy(E)
         dims = _checks.integer("dims", self.fiedler_dims if dims is None else dims, least=1)
         if dims > curve.shape[-1]:
-            raise ValueError(f"dims must be at most the {curve.shape[-1]} non-trivial dimensions, got {dims}.")
+            found = " that were found" if self.unresolved else ""
+            raise ValueError(f"dims must be at most the {curve.shape[-1]} non-trivial dimensions{found}, got {dims}.")
         return curve[..., dims - 1]
 
     def negative_energy(self, E) -> Tensor:
@@ -154,11 +207,14 @@ class Spectrum:
             E: Embeddings, ``(..., n, m)``.
 
         Raises:
-            ValueError: If E does not fit, or has no energy outside the trivial directions.
+            ValueError: If E does not fit, has no energy outside the trivial directions, or eigenspaces are unresolved.
 
         Source:
             Ours, after the paper's zigzag geometry.
         """
+        if self.unresolved:
+            raise ValueError(f"dims must be None for energy on negative eigenvalues: {self.unresolved:,} dimensions are "
+                             "unresolved.")  # fmt: skip
         return self._shares(E)[..., self.values[~self.trivial] < -EIGENVALUE_TOL].sum(-1)
 
     def principal_angles(self, E, dims: int | None = None) -> Tensor:
@@ -178,13 +234,14 @@ class Spectrum:
             Bjorck and Golub (1973).
         """
         dims = self.fiedler_dims if dims is None else dims
-        rest = self.basis(int(self.multiplicities[~self.trivial].sum()))
         E, _ = by_power_of_two(node_table("E", E, self.graph), dims=(-2, -1))
-        left, scale, _ = torch.linalg.svd(rest.T @ E, full_matrices=False)
-        if scale.shape[-1] < dims or (scale[..., dims - 1] <= 1e-9 * E.norm(dim=(-2, -1))).any():
+        scale_of, rest = E.norm(dim=(-2, -1)), E
+        for base, flag in zip(self.bases, self.trivial, strict=True):
+            rest = rest - _projected(base, rest) if flag else rest
+        left, scale, _ = torch.linalg.svd(rest, full_matrices=False)
+        if scale.shape[-1] < dims or (scale[..., dims - 1] <= 1e-9 * scale_of).any():
             raise ValueError(f"E must have {dims} non-trivial directions to compare, got a table of lower rank.")
-        left = rest @ left[..., :dims]
-        return torch.linalg.svdvals(left.mT @ self.basis(dims)).clamp(max=1.0).acos()
+        return torch.linalg.svdvals(left[..., :dims].mT @ self.basis(dims)).clamp(max=1.0).acos()
 
 
 def effective_rank(E) -> Tensor:
@@ -278,6 +335,22 @@ def canonical_basis(vectors: Tensor) -> Tensor:
     probe = torch.randn(n, k, generator=torch.Generator().manual_seed(0), dtype=torch.float64)
     q, r = torch.linalg.qr(vectors @ (vectors.T @ probe))
     return q * r.diagonal().sign()
+
+
+def _energy(base, E: Tensor) -> Tensor:
+    """Return the squared length of a table's projection on a space, ``(...,)``; a basis may be sparse."""
+    if isinstance(base, ArmSpace):
+        return base.energy(E)
+    if not base.is_sparse:
+        return (base.T @ E).square().sum((-2, -1))
+    parts = base.T @ E.movedim(-2, 0).flatten(1)  # sparse products know no batches
+    return parts.square().unflatten(1, (*E.shape[:-2], E.shape[-1])).sum((0, -1))
+
+
+def _projected(base, E: Tensor) -> Tensor:
+    """Return a table's projection on a space, ``(..., n, m)``; a basis may be sparse."""
+    flat = E.movedim(-2, 0).flatten(1)
+    return (base @ (base.T @ flat)).unflatten(1, (*E.shape[:-2], E.shape[-1])).movedim(0, -2)
 
 
 def _group(parts: list[tuple[Tensor, Tensor]], flag: bool) -> list[tuple[float, Tensor, bool]]:

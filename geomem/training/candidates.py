@@ -66,10 +66,10 @@ class _WeighedSoftmax(torch.autograd.Function):
     """``sum_q mass_q logsumexp_c(z_qc + log_weights_qc) - sum_e weight_e z_e``, loss and gradients in one pass."""
 
     @staticmethod
-    def forward(ctx, hidden, table, log_weights, mass, flat, weight):
+    def forward(ctx, hidden, table, log_weights, mass, flat, weight, given):
         logits = torch.addmm(log_weights, hidden, table.mT)
         top = logits.amax(1, keepdim=True)
-        answers = (logits.view(-1)[flat] - log_weights.view(-1)[flat]) @ weight
+        answers = (logits.view(-1)[flat] - given) @ weight
         total = logits.sub_(top).exp_().sum(1, keepdim=True)
         loss = mass @ (total.log() + top).squeeze(1) - answers
         logits.mul_(mass[:, None] / total)
@@ -80,90 +80,66 @@ class _WeighedSoftmax(torch.autograd.Function):
     @staticmethod
     @once_differentiable
     def backward(ctx, above):
-        return *(above * g for g in ctx.saved_tensors), None, None, None, None
+        return *(above * g for g in ctx.saved_tensors), None, None, None, None, None
 
 
 class Questions:
     """Hold questions with their answers, and what their softmax needs.
 
     Args:
-        arms: The small star.
-        arm: As in ``Arms.log_weights``.
+        log_weights: What to add to the logits, ``(q, c)``, or ``(c,)`` for all questions alike.
         asked: The row of the question of each pair, int64 ``(e,)``.
         answer: The candidate that answers it, int64 ``(e,)``.
+        n: How many questions there are, q.
     """
 
-    def __init__(self, arms: Arms, arm: Tensor, asked: Tensor, answer: Tensor):
-        self.log_weights = arms.log_weights(arm)
-        self.weight = self.log_weights.new_full((len(asked),), 1 / max(len(asked), 1))
-        self.mass = self.log_weights.new_zeros(len(arm)).index_add_(0, asked, self.weight)
-        self.flat = asked * self.log_weights.shape[1] + answer
+    def __init__(self, log_weights: Tensor, asked: Tensor, answer: Tensor, n: int):
+        self.log_weights, c = log_weights, log_weights.shape[-1]
+        self.weight = log_weights.new_full((len(asked),), 1 / max(len(asked), 1))
+        self.mass = log_weights.new_zeros(n).index_add_(0, asked, self.weight)
+        self.flat, self.given = asked * c + answer, log_weights.expand(n, c)[asked, answer]
 
     def loss(self, hidden: Tensor, table: Tensor) -> Tensor:
         """Return the mean loss of all pairs; sums are never of less than the table's precision."""
+        fixed = self.log_weights, self.mass, self.flat, self.weight, self.given
         with torch.autocast(hidden.device.type, enabled=False):
-            return _WeighedSoftmax.apply(hidden.to(table.dtype), table, self.log_weights, self.mass, self.flat, self.weight)
+            return _WeighedSoftmax.apply(hidden.to(table.dtype), table, *fixed)
 
 
 def facts(arms: Arms) -> Questions:
     """Return the directed edges of the small star as questions, one per node: the answers of a node share its logits."""
     both = torch.cat([arms.edges, arms.edges.flip(1)])
-    return Questions(arms, arms.arm[: arms.n_nodes], both[:, 0], both[:, 1])
+    return Questions(arms.log_weights(arms.arm[: arms.n_nodes]), both[:, 0], both[:, 1], arms.n_nodes)
 
 
-class ArmSteps:
-    """Take the steps of a recipe whose stages draw arms: the loss of each, and the table's own optimiser.
+class DrawnSteps:
+    """Take the steps of a recipe whose stages read a few rows of the table: the loss of each, and the table's own optimiser.
 
     The model's table is left as it was between two calls of ``sync``: what is trained lies in the lazy optimiser.
 
     Args:
         model: The model, on its device.
-        task: A task that ``check`` has accepted.
         recipe: All stages.
-        generator: Draws the arms.
+        draws: What draws, and keeps in ``order`` what is still to be drawn before any is drawn again.
+        often: What ``LazyRMS`` has to know.
     """
 
-    def __init__(self, model: SequenceModel, task, recipe, generator: torch.Generator):
-        self.model, self.step, table = model, 0, model.embedding
-        graph, words, device = task.graph, task.vocabulary, table.device
-        specials = torch.arange(graph.n_nodes, words.n_tokens, device=device)
-        self.arms = arms = Arms(graph.paths.to(device), specials, recipe[0].arms, generator, table.dtype)
-        self.facts, nodes = facts(arms), torch.arange(arms.n_nodes, device=device)
-        small = type(words)(arms.n_nodes)
-        self.asked = torch.stack([torch.full_like(nodes, small.EDGE), nodes], 1)
-        if task.n_paths:
-            drawn, tokens = graph.paths[: arms.k, -1], torch.cat([graph.paths[: arms.k, 1:].flatten(), arms.root.cpu()])
-            number = torch.empty(words.n_tokens, dtype=torch.int64)
-            number[torch.cat([tokens, specials.cpu()])] = torch.arange(small.n_tokens)
-            self.paths = tuple(number[part].to(device) for part in task.examples(drawn))  # the same for all draws
-            self.trained = torch.isin(graph.paths[:, -1], task.train_leaves).to(device)
+    tokens: Tensor
+    rows: Tensor
+
+    def __init__(self, model: SequenceModel, recipe, draws, often: dict):
+        self.model, self.step, self.draws = model, 0, draws
         rates = [stage.rate(k) for stage in recipe for k in range(stage.steps)]
         decays = [stage.weight_decay if stage.decay is None else stage.decay for stage in recipe for _ in range(stage.steps)]
-        given = [torch.tensor(values, dtype=torch.float64) for values in (rates, decays)]
         kind = TABLES[recipe[0].table]
-        often = {"always": 1 + len(specials), "gap": arms.d / arms.k} if kind is LazyRMS else {}
-        self.lazy = kind(table, *given, **often)
+        self.lazy = kind(model.embedding, rates, decays, **(often if kind is LazyRMS else {}))
 
-    def loss(self, stage) -> Tensor:
-        """Draw arms and return the loss on them."""
-        drawn, self.tokens = self.arms.draw()
+    def read(self, tokens: Tensor) -> Tensor:
+        """Return the rows of the tokens that a step reads, ready to take a gradient."""
+        self.tokens = tokens
         frozen = not self.model.embedding.requires_grad  # then nothing decays either
-        rows = self.model.embedding[self.tokens] if frozen else self.lazy.read(self.tokens, self.step).requires_grad_()
-        self.rows = rows
-        loss = self.facts.loss(self.model.hidden(self.asked, 1, None, rows)[:, 0], rows)
-        if stage.paths:
-            loss = loss + stage.path_weight * self._paths(drawn, rows, stage.paths)
-        if stage.node2vec:
-            loss = loss + stage.node2vec * self.facts.loss(rows[: self.arms.n_nodes], rows)
-        return loss
-
-    def _paths(self, drawn: Tensor, rows: Tensor, most: int) -> Tensor:
-        """Return the mean loss of the drawn arms' paths that are trained, at most ``most`` of them."""
-        kept = self.trained[drawn].nonzero().flatten()[:most]
-        inputs, targets = (part[kept] for part in self.paths)
-        hidden = self.model.hidden(inputs, targets.shape[1], None, rows).flatten(0, 1)
-        asked = torch.arange(targets.numel(), device=targets.device)
-        return Questions(self.arms, kept.repeat_interleave(targets.shape[1]), asked, targets.flatten()).loss(hidden, rows)
+        self.rows = self.model.embedding[tokens] if frozen else self.lazy.read(tokens, self.step).requires_grad_()
+        return self.rows
 
     def update(self) -> None:
         """Apply the gradient to the table."""
@@ -179,12 +155,58 @@ class ArmSteps:
 
     def tensors(self) -> dict[str, Tensor]:
         """Return the tensors that training changes, for a checkpoint."""
-        return {"arms.order": self.arms.order} | {f"arms.{name}": value for name, value in self.lazy.tensors().items()}
+        return {"arms.order": self.draws.order} | {f"arms.{name}": value for name, value in self.lazy.tensors().items()}
 
     def restore(self, tensors: dict[str, Tensor], step: int) -> None:
         """Continue from these tensors after ``step`` steps; their names come without "arms."."""
-        self.arms.order, self.step = tensors["order"].to(self.arms.nodes.device), step
+        self.draws.order, self.step = tensors["order"].to(self.model.embedding.device), step
         self.lazy.restore(tensors)
+
+
+class ArmSteps(DrawnSteps):
+    """Take the steps of a recipe whose stages draw arms.
+
+    Args:
+        model: The model, on its device.
+        task: A task that ``check`` has accepted.
+        recipe: All stages.
+        generator: Draws the arms.
+    """
+
+    def __init__(self, model: SequenceModel, task, recipe, generator: torch.Generator):
+        graph, words, device = task.graph, task.vocabulary, model.embedding.device
+        specials = torch.arange(graph.n_nodes, words.n_tokens, device=device)
+        self.arms = arms = Arms(graph.paths.to(device), specials, recipe[0].arms, generator, model.embedding.dtype)
+        super().__init__(model, recipe, arms, {"always": 1 + len(specials), "gap": arms.d / arms.k})
+        self.facts, nodes = facts(arms), torch.arange(arms.n_nodes, device=device)
+        small = type(words)(arms.n_nodes)
+        self.asked = torch.stack([torch.full_like(nodes, small.EDGE), nodes], 1)
+        if task.n_paths:
+            drawn, tokens = graph.paths[: arms.k, -1], torch.cat([graph.paths[: arms.k, 1:].flatten(), arms.root.cpu()])
+            number = torch.empty(words.n_tokens, dtype=torch.int64)
+            number[torch.cat([tokens, specials.cpu()])] = torch.arange(small.n_tokens)
+            self.paths = tuple(number[part].to(device) for part in task.examples(drawn))  # the same for all draws
+            self.trained = torch.isin(graph.paths[:, -1], task.train_leaves).to(device)
+
+    def loss(self, stage) -> Tensor:
+        """Draw arms and return the loss on them."""
+        drawn, tokens = self.arms.draw()
+        rows = self.read(tokens)
+        loss = self.facts.loss(self.model.hidden(self.asked, 1, None, rows)[:, 0], rows)
+        if stage.paths:
+            loss = loss + stage.path_weight * self._paths(drawn, rows, stage.paths)
+        if stage.node2vec:
+            loss = loss + stage.node2vec * self.facts.loss(rows[: self.arms.n_nodes], rows)
+        return loss
+
+    def _paths(self, drawn: Tensor, rows: Tensor, most: int) -> Tensor:
+        """Return the mean loss of the drawn arms' paths that are trained, at most ``most`` of them."""
+        kept = self.trained[drawn].nonzero().flatten()[:most]
+        inputs, targets = (part[kept] for part in self.paths)
+        hidden = self.model.hidden(inputs, targets.shape[1], None, rows).flatten(0, 1)
+        weights = self.arms.log_weights(kept.repeat_interleave(targets.shape[1]))
+        asked = torch.arange(targets.numel(), device=targets.device)
+        return Questions(weights, asked, targets.flatten(), len(asked)).loss(hidden, rows)
 
 
 def check(model: SequenceModel, task, recipe, compile) -> None:

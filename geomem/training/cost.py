@@ -114,7 +114,8 @@ def step_cost(settings: dict, task, stage, *, chunk_bytes: int = 2**28, low: boo
     Args:
         settings: ``SequenceModel.settings``.
         task: A ``PathTask``, ``EdgeTask`` or ``InContextTask``.
-        stage: A ``Stage``; one with arms costs what the small star of these arms does.
+        stage: A ``Stage``; one with arms costs what the small star of these arms does, one with nodes what it does
+            if no two of these share an answer.
         chunk_bytes: Logits held at once.
         low: Whether the products take bfloat16.
 
@@ -134,13 +135,17 @@ def step_cost(settings: dict, task, stage, *, chunk_bytes: int = 2**28, low: boo
         share = stage.arms / len(task.graph.paths)
         facts = 1 + stage.arms * (task.graph.paths.shape[1] - 1)
         paths, n_tokens = min(paths, round(share * task.n_paths)), facts + n_tokens - task.graph.n_nodes
+    if stage.nodes:
+        drawn = stage.nodes * len(task.edges) / len(task.edges[:, 1].unique())
+        read = min(task.graph.n_nodes, round(stage.nodes + drawn) + stage.candidates)
+        facts, n_tokens = stage.nodes, read + n_tokens - task.graph.n_nodes
     batches = [(facts, 2, 1), (paths, task.context, task.n_targets)]
     answers = sum(rows * last for rows, _, last in batches) + facts * (stage.node2vec > 0)
     tokens = sum(rows * length for rows, length, _ in batches)
     core = sum(forward_flops(settings, *batch) for batch in batches)
     inside, tables = parameters_of(settings)
     trained = (0 if settings["frozen"] else _words(settings)) + _places(settings) * (settings["positions"] == "learned")
-    unread = 0 if settings["frozen"] else (settings["n_tokens"] - n_tokens) * w  # rows that a step with arms leaves alone
+    unread = 0 if settings["frozen"] else (settings["n_tokens"] - n_tokens) * w  # rows that a step leaves alone
     moving = inside + trained - unread
     flops = 3 * core + (4 if settings["frozen"] else 6) * answers * n_tokens * w
     moved = 32 * moving + 20 * answers * n_tokens

@@ -156,7 +156,8 @@ def train_ensemble(
         >>> runs.loss.shape, runs.knobs["seed"].tolist()
         (torch.Size([2, 4]), [0, 1, 0, 1])
     """
-    require_graph(graph)
+    way_out = "Go on with train: train(model, EdgeTask(graph), recipes.few_nodes(task)), one model at a time."
+    _checks.dense(require_graph(graph).n_nodes, "train_ensemble", way_out)
     steps = _checks.integer("steps", steps, least=1)
     memory = _checks.real("memory", memory, above=0)
     workers = _checks.integer("workers", workers, least=1)

@@ -1,6 +1,7 @@
 """Optimisers of a large table of which a step reads few rows: the cost of a step depends on those rows alone."""
 
 import math
+from collections.abc import Sequence
 
 import torch
 from torch import Tensor
@@ -16,15 +17,16 @@ class _Lazy:
 
     Args:
         table: ``(n, width)``; a copy is kept, in which rows are only as new as the last step that read them.
-        rates: The learning rate of every step, float64 ``(steps,)``.
-        decays: The decoupled decay of every step, ``(steps,)``.
+        rates: The learning rate of every step.
+        decays: The decoupled decay of every step.
     """
 
     kept: tuple[str, ...]
     """Names of the tensors that steps change."""
 
-    def __init__(self, table: Tensor, rates: Tensor, decays: Tensor):
-        self.table, self.rates = table.detach().clone(), rates
+    def __init__(self, table: Tensor, rates: Sequence[float], decays: Sequence[float]):
+        self.table, self.rates = table.detach().clone(), [float(rate) for rate in rates]
+        rates, decays = (torch.as_tensor(values, dtype=torch.float64) for values in (rates, decays))
         self.last = torch.zeros(len(table), dtype=torch.int64, device=table.device)  # steps done when a row was last read
         self.shrink = torch.cat([rates.new_zeros(1), torch.log1p(-rates * decays).cumsum(0)]).to(table.device)
 
@@ -67,12 +69,13 @@ class LazyAdamW(_Lazy):
 
     kept = ("table", "last", "first", "second")
 
-    def __init__(self, table: Tensor, rates: Tensor, decays: Tensor):
+    def __init__(self, table: Tensor, rates: Sequence[float], decays: Sequence[float]):
         super().__init__(table, rates, decays)
         self.first, self.second = torch.zeros_like(self.table), torch.zeros_like(self.table)
         b1, b2 = BETAS
         taken = torch.arange(len(rates) + 1, dtype=torch.float64).clamp(min=1)
-        size = torch.cat([rates[:1], rates]) * (1 - b2**taken).sqrt() / (1 - b1**taken)
+        rates = torch.as_tensor(self.rates[:1] + self.rates, dtype=torch.float64)
+        size = rates * (1 - b2**taken).sqrt() / (1 - b1**taken)
         self.size = size.to(table.device)  # of a step, by the steps done after it
 
     def step(self, rows: Tensor, gradient: Tensor, step: int) -> None:
@@ -83,7 +86,7 @@ class LazyAdamW(_Lazy):
         second.mul_(b2).addcmul_(gradient, gradient, value=1 - b2)
         table.mul_(self._factor(step, step + 1))
         c1, c2 = 1 - b1 ** (step + 1), 1 - b2 ** (step + 1)
-        table.addcdiv_(first, (second / c2).sqrt_().add_(EPS), value=-float(self.rates[step]) / c1)
+        table.addcdiv_(first, (second / c2).sqrt_().add_(EPS), value=-self.rates[step] / c1)
         self.table[rows], self.first[rows], self.second[rows], self.last[rows] = table, first, second, step + 1
 
     def _now(self, rows: Tensor, step: int) -> tuple[Tensor, Tensor, Tensor]:
@@ -119,7 +122,7 @@ class LazyRMS(_Lazy):
 
     kept = ("table", "last", "square")
 
-    def __init__(self, table: Tensor, rates: Tensor, decays: Tensor, *, always: int = 0, gap: float = 1.0):
+    def __init__(self, table: Tensor, rates: Sequence[float], decays: Sequence[float], *, always: int = 0, gap: float = 1.0):
         super().__init__(table, rates, decays)
         self.always, self.gap = always, gap
         self.square = self.table.new_full((), -1.0)  # none yet
@@ -133,7 +136,7 @@ class LazyRMS(_Lazy):
         often = gradient[some:]
         often /= often.square().mean(1, keepdim=True).sqrt().clamp(min=1) * self.gap
         table = self.read(rows, step) * self._factor(step, step + 1)
-        self.table[rows], self.last[rows] = table.sub_(gradient, alpha=float(self.rates[step])), step + 1
+        self.table[rows], self.last[rows] = table.sub_(gradient, alpha=self.rates[step]), step + 1
 
     def _now(self, rows: Tensor, step: int) -> tuple[Tensor]:
         """Return rows, brought up to date."""

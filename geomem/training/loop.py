@@ -16,7 +16,7 @@ from .. import _checks
 from ..measures import edge_recall
 from ..models import SequenceModel
 from ..tasks import TASKS, GraphTask, Rows, Task
-from . import candidates, checkpoints
+from . import candidates, checkpoints, neighbourhoods
 from .ensemble import BETAS, EPS, SCHEDULES
 from .lazy import TABLES
 from .loss import cross_entropy
@@ -43,6 +43,10 @@ class Stage:
     arms that were not drawn. With all arms drawn this is the full softmax. A step costs as if the star had k arms, and
     the table's optimiser makes up what rows have missed when they are drawn again.
 
+    On any other large graph, ``nodes`` draws that many nodes, each once before any is drawn again: all their facts are the
+    examples, and they, their answers, the special tokens and ``candidates`` further nodes are the candidates, in which a
+    further node stands for as many as were not drawn. With all nodes drawn this, too, is the full softmax.
+
     Args:
         steps: Optimiser steps, at least 1.
         lr: Learning rate at the start of the stage, > 0.
@@ -56,8 +60,11 @@ class Stage:
         weight_decay: Decoupled decay of all other trained parameters, at least 0.
         node2vec: Weight of the Node2Vec term, at least 0; it needs a tied model, and ``edges`` or ``arms``.
         arms: Arms of a path-star drawn per step; 0 draws facts and paths, with all tokens as candidates.
-        table: The optimiser of the table with ``arms``: "adam" is AdamW, "rms" takes plain gradient steps, divided by one
-            running root mean square for the whole table; its rate is what an entry of a drawn row moves.
+        table: The optimiser of the table with ``arms`` or ``nodes``: "adam" is AdamW, "rms" takes plain gradient steps,
+            divided by one running root mean square for the whole table; its rate is what an entry of a drawn row moves.
+        nodes: Nodes drawn per step, whose facts are its examples; 0 draws facts, with all tokens as candidates. ``edges`` is
+            then ignored and set to 0.
+        candidates: With ``nodes``, how many further nodes are drawn as candidates, at least 1.
 
     Raises:
         TypeError: If an argument has the wrong type.
@@ -83,9 +90,12 @@ class Stage:
     node2vec: float = 0.0
     arms: int = 0
     table: str = "adam"
+    nodes: int = 0
+    candidates: int = 1024
 
     def __post_init__(self):
-        for name, least in (("steps", 1), ("edges", 0), ("paths", 0), ("warmup", 0), ("arms", 0)):
+        least_of = {"steps": 1, "edges": 0, "paths": 0, "warmup": 0, "arms": 0, "nodes": 0, "candidates": 1}
+        for name, least in least_of.items():
             object.__setattr__(self, name, _checks.integer(name, getattr(self, name), least=least))
         rules: dict[str, dict[str, Any]] = {
             "lr": {"above": 0},
@@ -98,13 +108,15 @@ class Stage:
             object.__setattr__(self, name, _checks.real(name, getattr(self, name), **rule))
         _checks.one_of("schedule", self.schedule, SCHEDULES)
         _checks.one_of("table", self.table, TABLES)
-        if self.table != "adam" and not self.arms:
-            raise ValueError(f"table must be 'adam' in a stage without arms, got {self.table!r}. Set arms above 0.")
-        if self.arms:
+        if self.arms and self.nodes:
+            raise ValueError(f"nodes must be 0 in a stage that draws arms, got {self.nodes}. Set one of the two to 0.")
+        if self.table != "adam" and not self.arms and not self.nodes:
+            raise ValueError(f"table must be 'adam' in a stage without arms and nodes, got {self.table!r}. Set one above 0.")
+        if self.arms or self.nodes:
             object.__setattr__(self, "edges", 0)
         elif not self.edges and not self.paths:
             raise ValueError("a stage must train on edges or paths, got neither. Set edges or paths above 0.")
-        if self.node2vec and not self.edges and not self.arms:
+        if self.node2vec and not self.edges and not self.arms and not self.nodes:
             raise ValueError(f"node2vec must be 0 in a stage without edges, got {self.node2vec:g}: its term needs edges.")
 
     def rate(self, step: int) -> float:
@@ -249,6 +261,7 @@ def train(
     if not isinstance(compile, bool) and compile != "graphs":
         raise TypeError(f"compile must be True, False or 'graphs', got {compile!r}.")
     candidates.check(model, task, recipe, compile)
+    neighbourhoods.check_nodes(model, task, recipe, compile)
     state = _State(model.to(device), task, torch.Generator(device).manual_seed(settings["seed"]), settings, recipe)
     if path is not None and (path / checkpoints.NAME).exists():
         state.resume(path)
@@ -425,8 +438,9 @@ class _State:
         facts = (task.edges if isinstance(task, GraphTask) else torch.empty(0, 3, dtype=torch.int64)).to(device)
         self.facts = Rows(facts[:, :-1], facts[:, -1:], generator)
         self.paths = task.source(generator)
-        self.arms = candidates.ArmSteps(model, task, recipe, generator) if recipe[0].arms else None
-        own = set() if self.arms is None else {id(model.embedding)}  # the arms have an optimiser of their own
+        steps = candidates.ArmSteps if recipe[0].arms else neighbourhoods.NodeSteps if recipe[0].nodes else None
+        self.arms = None if steps is None else steps(model, task, recipe, generator)
+        own = set() if self.arms is None else {id(model.embedding)}  # drawn rows have an optimiser of their own
         self.moving = [p for p in model.parameters() if p.requires_grad and id(p) not in own]
         tables = {id(model.embedding), id(model.unembedding)}
         parts = {table: [p for p in self.moving if (id(p) in tables) == table] for table in (True, False)}

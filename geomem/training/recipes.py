@@ -21,6 +21,8 @@ ARMS = 128
 """Whole arms per step on a large path-star."""
 TERM = 10.0
 """Weight of the Node2Vec term where it makes the map."""
+NODES, CANDIDATES = 256, 1024
+"""Nodes asked per step on any other large graph, and further ones to weigh their answers against."""
 
 
 class Size(NamedTuple):
@@ -166,7 +168,8 @@ def map_then_paths(task: PathTask, size: Size = LAPTOP, *, arms: int | None = No
     """Return two stages with a Node2Vec term: it makes the map, each fact 24 times, then the core learns to read it.
 
     The term asks for the facts from the table alone, without the core, so the table becomes Node2Vec's map however the
-    core stores them. The paper trains without it; this is what its last sentence calls headroom.
+    core stores them. The paper trains without it; this is the headroom that its abstract speaks of. Each token of an
+    answer weighs the same, and whole paths take twice the steps.
 
     Args:
         task: A task on a path-star.
@@ -186,8 +189,8 @@ def map_then_paths(task: PathTask, size: Size = LAPTOP, *, arms: int | None = No
     shared = {"arms": arms, "node2vec": TERM, "decay": 0.0}
     steps = max(size.least_steps, math.ceil(24 * d / arms))
     first = Stage(steps, size.lr, schedule="constant", **shared)
-    paths = min(arms, size.paths, task.n_paths)
-    return [first, Stage(steps, size.lr, paths=paths, path_weight=2 * PATH_WEIGHT, **shared)]
+    paths, weight = min(arms, size.paths, task.n_paths), 2 * PATH_WEIGHT * task.n_targets
+    return [first, Stage(steps * min(2, task.n_targets), size.lr, paths=paths, path_weight=weight, **shared)]
 
 
 def node2vec_by_arms(task: EdgeTask, *, arms: int | None = None, passes: int = 64) -> list[Stage]:
@@ -211,13 +214,38 @@ def node2vec_by_arms(task: EdgeTask, *, arms: int | None = None, passes: int = 6
     return [Stage(math.ceil(passes * d / arms), 0.1, arms=arms, table="rms", decay=4.0 * arms / d, warmup=49)]
 
 
+def few_nodes(
+    task: EdgeTask, size: Size = LAPTOP, *, nodes: int | None = None, candidates: int = CANDIDATES, passes: int = PASSES
+) -> list[Stage]:
+    """Return one stage for the facts of any large graph whose steps draw a few nodes: each is asked 25 times.
+
+    Args:
+        task: A task on any graph.
+        size: As in ``edges_only``; its rate is read.
+        nodes: Nodes asked per step, at least 1; by default 256, or all that have a fact.
+        candidates: Further nodes among the candidates of a step.
+        passes: How often a node is asked.
+
+    Source:
+        Ours.
+
+    Example:
+        >>> from geomem.graphs import grid
+        >>> few_nodes(EdgeTask(grid(32, 32)))[0].steps
+        100
+    """
+    heads = len(task.edges[:, 1].unique())
+    nodes = min(NODES, heads) if nodes is None else nodes
+    return [Stage(math.ceil(passes * heads / nodes), size.lr, nodes=nodes, candidates=candidates)]
+
+
 def _with_paths(task: PathTask, size: Size, steps: int, path_weight: float, *, schedule="constant", **other) -> Stage:
     """Return a stage with paths, in batches no larger than the data."""
     given = {"lr": size.lr, "edges": min(size.edges, len(task.edges))} | other
     return Stage(steps, paths=min(size.paths, task.n_paths), path_weight=path_weight, schedule=schedule, **given)
 
 
-_ALL = (edges_only, edges_then_first, edges_then_paths, two_phase, mixed, few_arms, map_then_paths)
+_ALL = (edges_only, edges_then_first, edges_then_paths, two_phase, mixed, few_arms, map_then_paths, few_nodes)
 RECIPES = {recipe.__name__: recipe for recipe in _ALL}
 BY_ARMS = ("few_arms", "map_then_paths")
 """Recipes whose steps draw whole arms of a path-star."""

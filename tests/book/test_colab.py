@@ -95,6 +95,7 @@ def colab(tmp_path_factory):
     return venv
 
 
+@pytest.mark.slow
 def test_a_chapter_installs_geomem_and_runs(wheel, colab, tmp_path):
     clean = {name: value for name, value in os.environ.items() if name not in ("PYTHONPATH", "MPLBACKEND", "BOOK_PROFILE")}
     env = clean | {"BOOK_PROFILE": "smoke", "JUPYTER_PREFER_ENV_PATH": "1", "PIP_NO_INDEX": "1", "OMP_NUM_THREADS": "1"}
@@ -125,6 +126,7 @@ def test_a_chapter_installs_geomem_and_runs(wheel, colab, tmp_path):
     assert after[:2] == before[:2] and int(after[2]) == int(before[2]) + 1  # geomem came, and nothing else did
 
 
+@pytest.mark.slow
 def test_the_wheel_holds_every_package_and_study_and_no_test(wheel):
     import zipfile
 
@@ -148,6 +150,7 @@ def test_what_a_sweep_needs_is_an_extra_and_pinned():
     assert not extra & {line.partition(">=")[0] for line in project["dependencies"]}
 
 
+@pytest.mark.slow
 def test_the_extra_for_sweeps_is_enough_to_run_a_chapter_with_explorables_and_to_make_its_page(wheel, tmp_path):
     project = tomllib.loads((book.ROOT / "pyproject.toml").read_text())["project"]
     wanted = project["dependencies"] + project["optional-dependencies"]["sweep"]

@@ -1,5 +1,6 @@
 """What book/extend.md shows to whoever carries the project on runs as it stands, and the tests that it promises hold it."""
 
+import functools
 import inspect
 import re
 
@@ -26,25 +27,34 @@ OF_EVERY_CORE = [
 ]  # fmt: skip
 
 
-@pytest.fixture
-def run():
-    """Run a block in a namespace of its own; what it enters into a table is gone afterwards."""
-    tables = [(table, dict(table)) for table in (graphs.FAMILIES, CORES)]
+TABLES = (graphs.FAMILIES, CORES)
 
-    def in_its_own_namespace(block):
-        namespace = {}
-        exec(compile(block, "book/extend.md", "exec"), namespace)
+
+@functools.cache
+def ran(name):
+    """Run the block of a name once, in a namespace of its own; return that, and what it entered into the tables."""
+    (block,) = [block for block in BLOCKS if name in block]
+    before, namespace = [dict(table) for table in TABLES], {}
+    exec(compile(block, "book/extend.md", "exec"), namespace)
+    entered = [{key: table[key] for key in table.keys() - old.keys()} for table, old in zip(TABLES, before, strict=True)]
+    for table, new in zip(TABLES, entered, strict=True):
+        for key in new:
+            del table[key]
+    return namespace, entered
+
+
+@pytest.fixture
+def run(monkeypatch):
+    """Return a function that gives a block's names, and enters what it enters into the tables until the test is over."""
+
+    def shown(name):
+        namespace, entered = ran(name)
+        for table, new in zip(TABLES, entered, strict=True):
+            for key, value in new.items():
+                monkeypatch.setitem(table, key, value)
         return namespace
 
-    yield in_its_own_namespace
-    for table, before in tables:
-        table.clear()
-        table.update(before)
-
-
-def block_of(name):
-    (block,) = [block for block in BLOCKS if name in block]
-    return block
+    return shown
 
 
 @pytest.mark.parametrize("block", BLOCKS, ids=lambda block: re.search(r"(?:def|class) (\w+)", block)[1])
@@ -70,7 +80,7 @@ def test_the_files_and_tables_that_the_page_names_are_there():
 
 
 def test_the_new_graph_has_the_spectrum_of_a_hypercube(run):
-    shown = run(block_of("hypercube"))
+    shown = run("hypercube")
     g = shown["g"]
     assert gm.named_graph("hypercube").name == g.name and (g.n_nodes, g.n_edges) == (16, 32)
     bits = torch.arange(16)[:, None] >> torch.arange(4) & 1
@@ -83,7 +93,7 @@ def test_the_new_graph_has_the_spectrum_of_a_hypercube(run):
 
 
 def test_the_new_core_recalls_the_ring_and_zigzags(run):
-    runs, ring = run(block_of("Diagonal"))["runs"], gm.Spectrum(gm.cycle(15))
+    runs, ring = run("Diagonal")["runs"], gm.Spectrum(gm.cycle(15))
     assert runs.edge_recall[-1].min() == 1 and len(runs.edge_recall[-1]) >= 5
     node2vec = gm.gradient_flow(gm.cycle(15), steps=2000).embeddings[-1]
     assert ring.negative_energy(runs.embeddings[-1]).min() > 0.2 > 0.01 > ring.negative_energy(node2vec).max()
@@ -96,12 +106,12 @@ def test_the_tests_of_every_core_are_found():
 
 @pytest.mark.parametrize("test", OF_EVERY_CORE, ids=lambda test: test.__name__)
 def test_the_new_core_is_held_like_the_others(run, test, monkeypatch):
-    run(block_of("Diagonal"))
+    run("Diagonal")
     test(**{name: {"core": "diagonal", "monkeypatch": monkeypatch}[name] for name in inspect.signature(test).parameters})
 
 
 def test_the_new_measure_sees_what_recall_does_not(run):
-    shown = run(block_of("nearest_is_neighbour"))
+    shown = run("nearest_is_neighbour")
     measure, g = shown["nearest_is_neighbour"], shown["g"]
     flow, net = gm.gradient_flow(g, steps=2000), gm.train_ensemble(g)
     assert gm.edge_recall(flow.scores(), g).min() == net.edge_recall[-1].min() == 1
@@ -110,7 +120,7 @@ def test_the_new_measure_sees_what_recall_does_not(run):
 
 
 def test_the_new_measure_is_held_like_the_others(run, monkeypatch):
-    shown = run(block_of("nearest_is_neighbour"))
+    shown = run("nearest_is_neighbour")
     name = "nearest_is_neighbour"
     monkeypatch.setattr(measures, name, shown[name], raising=False)
     with pytest.raises(AssertionError):  # it has no line yet

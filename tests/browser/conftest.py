@@ -4,6 +4,7 @@ import filecmp
 import re
 import shutil
 import threading
+from pathlib import Path
 
 import pytest
 
@@ -21,6 +22,13 @@ HERE = re.compile(r"https?://127\.0\.0\.1[:/]|(?:file|data|blob|about):")
 THEIRS = re.compile(r"file:.*/_static/vendor/fontawesome/")
 # The theme keeps the reader's choice where a data: page has no storage.
 CHOOSE = 'try {{ for (const key of ["mode", "theme"]) localStorage.setItem(key, "{}") }} catch {{}}'
+
+
+def pytest_collection_modifyitems(items):
+    """Mark every test of this folder as slow."""
+    for item in items:
+        if Path(__file__).parent in item.path.parents:
+            item.add_marker(pytest.mark.slow)
 
 
 def ours(said):

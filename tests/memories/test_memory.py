@@ -276,7 +276,7 @@ def test_wrong_arguments_are_refused_by_name():
 # What was learned, and what a frozen table can hold
 
 
-@tiny
+@pytest.mark.parametrize("g", [*TINY[:-1], pytest.param(TINY[-1], marks=pytest.mark.slow)], ids=lambda g: g.name)
 def test_a_table_of_independent_rows_holds_any_facts_and_one_column_holds_none(g):
     generator = torch.Generator().manual_seed(0)
     assert memories.can_hold(g, torch.randn(g.n_nodes, g.n_nodes, generator=generator))

@@ -1,6 +1,7 @@
 """The exact end of tied Node2Vec: against the flow, a conic solver, closed forms, and its own certificate."""
 
 import math
+import random
 
 import networkx as nx
 import numpy as np
@@ -54,7 +55,7 @@ def flow_to_rest(g, decay, lr, self_edges=False, weights="nodes"):
 
 def random_graph(n, seed):
     """Return a random spanning tree and a few more edges, connected."""
-    tree = nx.random_labeled_tree(n, seed=seed)
+    tree = nx.from_prufer_sequence(random.Random(seed).choices(range(n), k=n - 2))
     tree.add_edges_from(nx.gnm_random_graph(n, seed % (n + 1), seed=seed).edges)
     return gm.Graph.from_networkx(tree)
 

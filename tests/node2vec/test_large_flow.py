@@ -5,6 +5,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
 import torch
 
 import geomem as gm
@@ -21,6 +22,7 @@ def call(folder, *more):
     return done, json.loads((folder / "out.json").read_text()) if done.returncode == 0 else None
 
 
+@pytest.mark.slow
 def test_a_call_goes_on_from_what_the_last_one_kept(tmp_path):
     g = gm.path_star(12, 4)
     _, first = call(tmp_path, "--seconds", "0")

@@ -3,8 +3,9 @@
 import nbformat
 import pytest
 
+from geomem import runner
 from geomem.runner import parameters
-from geomem.runner.parameters import Parameter
+from geomem.runner.parameters import Parameter, of_notebook
 from tools import book
 
 CELL = """degree: int = 3  # arms, at least 2
@@ -243,3 +244,40 @@ def test_a_file_that_is_wrong_is_one_sentence(known, tmp_path, text, message):
     assert len(str(error.value)) < 300
     with pytest.raises(ValueError, match="q.yaml could not be read: No such file"):
         parameters.values(known, [], tmp_path / "q.yaml")
+
+
+# Words whose allowed values are known
+
+
+def test_a_word_that_a_chapter_does_not_know_is_refused_before_anything_runs():
+    """Every str parameter of the book is a choice, a key, or a graph by its name or file."""
+    for path in runner.chapters():
+        for name, parameter in of_notebook(path).items():
+            if parameter.kind == "str":
+                with pytest.raises(ValueError, match="must be one of"):
+                    parameters.values({name: parameter}, [f"{name}=nonesuch"])
+
+
+def test_the_keys_of_a_dictionary_of_the_chapter_are_the_options():
+    row = of_notebook(runner.chapter("10"))["row"]
+    assert row.options[:2] == ("first_5000_5", "first_10000_6") and len(row.options) == 7
+    with pytest.raises(ValueError, match="row must be one of .* got 'first_500_5'. Did you mean 'first_5000_5'"):
+        row.read("first_500_5")
+
+
+@pytest.mark.parametrize("body", ["", "ROWS = dict(a=1)", "ROWS, B = {}, 1", "%magic\nROWS = {'a': 1}"])
+def test_keys_that_no_code_writes_out_are_an_error(body, tmp_path):
+    cells = [nbformat.v4.new_code_cell('row: str = "a"  # a key of ROWS'), nbformat.v4.new_code_cell(body)]
+    cells[0].metadata["tags"] = ["parameters"]
+    nbformat.write(nbformat.v4.new_notebook(cells=cells), tmp_path / "01_a.ipynb")
+    with pytest.raises(ValueError, match="ROWS must be a dictionary that the notebook's code writes out"):
+        of_notebook(tmp_path / "01_a.ipynb")
+
+
+def test_a_graph_that_is_neither_a_name_nor_a_file_is_refused_with_the_nearest_name(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    known = of_notebook(runner.chapter("2"))
+    with pytest.raises(ValueError, match="graph, where no file has that name, must be one of .* Did you mean 'karate'"):
+        parameters.values(known, ["graph=karat"])
+    (tmp_path / "karat").write_text("a,b\n")
+    assert parameters.values(known, ["graph=karat"]) == {"graph": str(tmp_path / "karat")}

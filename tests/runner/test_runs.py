@@ -61,6 +61,7 @@ def test_a_cell_that_raises_is_shown_and_leaves_no_record(chapter, tmp_path, cap
     assert json.loads((home / "failure.json").read_text())["reason"] == "ZeroDivisionError: division by zero"
 
 
+@pytest.mark.slow
 def test_plain_papermill_gives_the_same_numbers(tmp_path):
     chapter = runner.chapter("04")
     words = ["-p", "path_weight", "0.2", "-p", "seed", "103", "-p", "profile", "smoke"]
@@ -239,6 +240,7 @@ def test_a_record_that_was_damaged_or_moved_is_no_record(tmp_path):
     assert runner.record_of(home)
 
 
+@pytest.mark.slow
 def test_a_record_is_written_whole_or_not_at_all_and_ends_a_failure(tmp_path):
     """No file may be longer than half of the record, which a note makes long; nothing else of the run is."""
     made = runner.machine() | {"note": "x" * 100_000}
@@ -346,6 +348,7 @@ def reader(folder):
     return folder / "01_reader.ipynb"
 
 
+@pytest.mark.slow
 def test_a_file_means_the_folder_that_the_user_is_in(tmp_path, monkeypatch, capsys):
     notebook, mine = reader(tmp_path / "book"), tmp_path / "meine Länder"
     (mine / "below").mkdir(parents=True)

@@ -55,46 +55,62 @@ def leftovers(out):
     return [path.name for path in out.rglob("*") if "part" in path.name]
 
 
-def wait_for(what):
+def wait_for(what, child=None):
+    """Wait until something holds; fail at once if the process that should bring it about has ended."""
     start = time.monotonic()
     while not what():
+        assert child is None or child.poll() is None, f"the process ended before, with code {child.returncode}"
         assert time.monotonic() - start < PATIENCE, "it took too long"
         time.sleep(0.1)
 
 
+def is_alive(process):
+    """Return whether a process still runs; one that has ended and that nobody has asked about yet does not."""
+    try:
+        return process.is_running() and process.status() != psutil.STATUS_ZOMBIE
+    except psutil.NoSuchProcess:
+        return False
+
+
+def runs_still(pid):
+    return psutil.pid_exists(pid) and is_alive(psutil.Process(pid))
+
+
+@pytest.mark.slow
 def test_a_killed_worker_loses_no_run_and_doubles_no_record(scheduler, chapter, tmp_path, capsys, monkeypatch):
     out = tmp_path / "out"
-    argv = ["sweep", chapter, "-p", "degree=2:14", "-p", "seed=0,1", "-p", "what=kill worker", "--profile", "smoke"]
+    argv = ["sweep", chapter, "-p", "degree=2,3,7,8", "-p", "seed=0,1", "-p", "what=kill worker", "--profile", "smoke"]
     argv += ["--out", out]
     assert tiny.left(*argv) == 0  # on a local cluster of its own
-    assert f"24 runs: 0 were there, 24 done, 0 failed; all in {out}" in capsys.readouterr().out
+    assert f"8 runs: 0 were there, 8 done, 0 failed; all in {out}" in capsys.readouterr().out
     assert {(r["parameters"]["degree"], r["parameters"]["seed"]) for r in records(out)} == {
-        (degree, seed) for degree in range(2, 14) for seed in (0, 1)
+        (degree, seed) for degree in (2, 3, 7, 8) for seed in (0, 1)
     }
-    assert len(list(out.iterdir())) == len(records(out)) == 24 and leftovers(out) == []
+    assert len(list(out.iterdir())) == len(records(out)) == 8 and leftovers(out) == []
     began = tiny.times(tmp_path)
     assert began.pop("7-1") == 2 and set(began.values()) == {1}
-    wait_for(lambda: not psutil.pid_exists(int((tmp_path / "kernel").read_text())))  # nobody computes for nobody
+    wait_for(lambda: not runs_still(int((tmp_path / "kernel").read_text())))  # nobody computes for nobody
 
     gone = [path.parent for path in out.glob("*/record.json")][:2]
     for home in gone:
         shutil.rmtree(home)
     assert tiny.left(*argv, "--scheduler", scheduler) == 0
-    assert "24 runs: 22 were there, 2 done, 0 failed" in capsys.readouterr().out
-    assert sum(tiny.times(tmp_path).values()) == 25 + 2 and all(runner.record_of(home) for home in gone)
+    assert "8 runs: 6 were there, 2 done, 0 failed" in capsys.readouterr().out
+    assert sum(tiny.times(tmp_path).values()) == 9 + 2 and all(runner.record_of(home) for home in gone)
 
     monkeypatch.setattr("distributed.LocalCluster.__init__", lambda *a, **k: pytest.fail("a cluster was started"))
     assert tiny.left(*argv) == 0
-    assert "24 runs: 24 were there, 0 done, 0 failed" in capsys.readouterr().out
+    assert "8 runs: 8 were there, 0 done, 0 failed" in capsys.readouterr().out
 
     frame = gm.load_sweep(out)
-    assert isinstance(frame, pandas.DataFrame) and len(frame) == 48 and frame.run.nunique() == 24
-    assert frame.groupby("degree")["product"].mean().tolist() == [d / 2 + 0.5 for d in range(2, 14)]
+    assert isinstance(frame, pandas.DataFrame) and len(frame) == 16 and frame.run.nunique() == 8
+    assert frame.groupby("degree")["product"].mean().tolist() == [d / 2 + 0.5 for d in (2, 3, 7, 8)]
     assert frame[frame["sample"] == 0].set_index("degree")["C7 half"].eq(True).groupby("degree").all().tolist() == [
-        degree > 3 for degree in range(2, 14)
+        degree > 3 for degree in (2, 3, 7, 8)
     ]
 
 
+@pytest.mark.slow
 def test_a_run_that_kills_its_workers_is_given_up_with_a_reason(chapter, tmp_path, capsys):
     argv = ["sweep", chapter, "-p", "degree=7", "-p", "seed=1", "-p", "what=kill worker", "--profile", "smoke"]
     argv += ["--workers", "1", "--out", tmp_path / "out"]
@@ -106,6 +122,7 @@ def test_a_run_that_kills_its_workers_is_given_up_with_a_reason(chapter, tmp_pat
     assert tiny.left(*argv) == 0 and len(records(tmp_path / "out")) == 1
 
 
+@pytest.mark.slow
 def test_machines_with_another_geomem_are_refused(scheduler, chapter, tmp_path):
     shutil.copytree(runner.job.PACKAGE, tmp_path / "geomem", ignore=shutil.ignore_patterns("__pycache__"))
     with (tmp_path / "geomem" / "runner" / "run.py").open("a") as file:
@@ -143,6 +160,7 @@ def test_a_scheduler_that_does_not_answer_is_one_sentence(listens, chapter, caps
     assert f"scheduler must be a Dask scheduler that is running, got '{address}': " in err and err.count("\n") == 1
 
 
+@pytest.mark.slow
 def test_a_scheduler_without_workers_says_that_it_waits():
     with LocalCluster(n_workers=0, host="127.0.0.1", dashboard_address=None) as empty, Client(empty) as client:
         said = []
@@ -186,6 +204,7 @@ def test_each_failure_is_an_entry_with_its_reason_and_the_others_go_on(scheduler
     assert leftovers(out) == []
 
 
+@pytest.mark.slow
 def test_a_run_that_takes_too_long_is_stopped(scheduler, chapter, tmp_path, capsys):
     argv = ["sweep", chapter, "-p", "what=sleep", "-p", "seed=0,1", "--profile", "smoke", "--scheduler", scheduler]
     for limit in (3, 10, 30, 90):  # until a cell began before it; a busy machine needs longer
@@ -196,9 +215,10 @@ def test_a_run_that_takes_too_long_is_stopped(scheduler, chapter, tmp_path, caps
             break
     assert records(tmp_path / "out") == [] and len(list((tmp_path / "out").glob("*/failure.json"))) == 2
     mine = [p for p in psutil.process_iter(["cmdline", "cwd"]) if p.info["cwd"] == str(tmp_path)]
-    wait_for(lambda: not any(process.is_running() for process in mine))
+    wait_for(lambda: not any(map(is_alive, mine)))
 
 
+@pytest.mark.slow
 def test_a_full_disk_costs_the_runs_that_found_it_full(scheduler, chapter, tmp_path, capsys):
     out = tmp_path / "small"
     out.mkdir()
@@ -216,6 +236,7 @@ def test_a_full_disk_costs_the_runs_that_found_it_full(scheduler, chapter, tmp_p
         subprocess.run(["umount", out], check=True)
 
 
+@pytest.mark.slow
 def test_a_killed_driver_leaves_what_finished_and_a_new_call_completes_it(scheduler, chapter, tmp_path, capsys):
     out, hold, scratch = tmp_path / "out", tmp_path / "hold", tmp_path / "scratch"
     argv = ["sweep", chapter, "-p", "what=slow", "-p", "seed=0:4", "--profile", "smoke", "--out", out]
@@ -223,12 +244,12 @@ def test_a_killed_driver_leaves_what_finished_and_a_new_call_completes_it(schedu
     scratch.mkdir()
     env = runner.environment(TMPDIR=str(scratch))
     driver = subprocess.Popen([sys.executable, "-m", "geomem.cli", *map(str, argv)], env=env)
-    wait_for(lambda: records(out) and len(tiny.times(tmp_path)) == 3)  # one is done, and both workers are in a cell
+    wait_for(lambda: records(out) and len(tiny.times(tmp_path)) == 3, driver)  # one is done; both workers are in a cell
     assert list(scratch.glob("geomem-*/01_tiny.ipynb"))
     below = psutil.Process(driver.pid).children(recursive=True)
     driver.send_signal(signal.SIGKILL)
     driver.wait()
-    wait_for(lambda: not any(process.is_running() for process in below))
+    wait_for(lambda: not any(map(is_alive, below)))
     assert list(scratch.glob("geomem-*")) == []
     assert [record["parameters"]["seed"] for record in records(out)] == [0]
     hold.unlink()
@@ -237,6 +258,7 @@ def test_a_killed_driver_leaves_what_finished_and_a_new_call_completes_it(schedu
     assert len(records(out)) == 4 and leftovers(out) == [] and tiny.times(tmp_path)["3-0"] == 1
 
 
+@pytest.mark.slow
 def test_two_sweeps_at_once_into_one_folder_do_no_harm(scheduler, chapter, tmp_path):
     out = tmp_path / "out"
     argv = ["sweep", chapter, "-p", "degree=2:5", "--profile", "smoke", "--scheduler", scheduler, "--out", out]
@@ -246,6 +268,7 @@ def test_two_sweeps_at_once_into_one_folder_do_no_harm(scheduler, chapter, tmp_p
     assert all(1 <= count <= 2 for count in tiny.times(tmp_path).values())
 
 
+@pytest.mark.slow
 def test_trainings_are_swept_without_a_notebook(scheduler, tmp_path, capsys):
     fixed = {"length": 3, "width": 8, "layers": 1, "heads": 2, "steps_scale": 0.02, "device": "cpu", "geometry": True}
     words = [word for name, value in fixed.items() for word in ("-p", f"{name}={value}")]
@@ -275,6 +298,7 @@ def page_block(language):
 SBATCH = '#!/bin/sh\ncp "$1" "$1.kept"\nsetsid sh "$1.kept" >/dev/null 2>&1 &\necho "Submitted batch job $!"\n'
 
 
+@pytest.mark.slow
 def test_what_the_book_shows_for_slurm_runs(chapter, tmp_path, capsys):
     """The page's own program, unchanged but for its number of jobs; `sbatch` starts a process here, not on a cluster."""
     for name, text in (("sbatch", SBATCH), ("scancel", '#!/bin/sh\nkill -- "-$1"\n')):

@@ -298,5 +298,5 @@ def test_what_is_no_path_star_has_no_closed_form():
             path_star_fiedler_energy(E, g)
     with pytest.raises(ValueError, match="length must be at least 2, got 1. The length counts the root"):
         path_star_profile(1)
-    with pytest.raises(ValueError, match="limit is n = 5,000. For a path-star use path_star_fiedler_energy"):
+    with pytest.raises(ValueError, match="limit is n = 5,000. Write dims=16 for the leading"):
         gm.Spectrum(gm.path_star(5000, 2))

@@ -156,6 +156,7 @@ def test_the_form_for_the_compiler_is_the_form_in_place(dtype):
     assert torch.equal(logits, 5 * drawn(N, TOKENS, dtype=exact))
 
 
+@pytest.mark.slow
 @pytest.mark.filterwarnings("ignore")  # torch's compiler warns of its own ways
 def test_the_compiled_loss_is_the_plain_one(compiler):
     hidden, table, targets, weights = problem(torch.float32)

@@ -31,7 +31,7 @@ def test_only_two_phase_drops_the_facts_and_only_mixed_begins_with_paths():
     task = gm.PathTask(gm.path_star(500, 5))
     for name, recipe in RECIPES.items():
         stages = recipe(task)
-        assert (stages[-1].edges == stages[-1].arms == 0) == (name == "two_phase")
+        assert (stages[-1].edges == stages[-1].arms == stages[-1].nodes == 0) == (name == "two_phase")
         assert (stages[0].paths > 0) == (name == "mixed")
     assert RECIPES["mixed"](task, path_weight=2.0)[0].path_weight == 2.0
 
