@@ -9,7 +9,7 @@ CELLS := env -u MPLBACKEND -u BOOK_PROFILE $(ONE_THREAD) $(PY) -m pytest -W defa
 CHANGED = $(shell git diff --name-only --diff-filter=d HEAD -- 'book/*.ipynb'; git ls-files -o --exclude-standard 'book/*.ipynb')
 
 .DEFAULT_GOAL := help
-.PHONY: help setup book site serve lint check test test-all coverage lowest browser fuzz refresh studies smoke clean
+.PHONY: help setup book site serve lint check claims test test-all coverage lowest browser fuzz refresh studies smoke clean
 
 help: ## show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-8s %s\n", $$1, $$2}' Makefile
@@ -43,6 +43,9 @@ test: check smoke ## check, every chapter with few steps, and those that differ 
 test-all: lint ## every test, the slow ones too, and every chapter cell by cell
 	@FUZZ=500 $(ONE_THREAD) $(PY) -m pytest -q -n 2 -m ""
 	@$(CELLS) book/*.ipynb
+
+claims: $(READY) ## judge every claim anew from records and studies; fail where page, chapters and records differ
+	@$(ONE_THREAD) $(PY) -m tools.claims
 
 coverage: $(READY) ## every test, and the lines of the library that none of them runs
 	@$(ONE_THREAD) COVERAGE_FILE=_build/coverage $(PY) -m pytest -q -n 2 -m "" --cov=geomem --cov-report=term-missing:skip-covered

@@ -15,7 +15,7 @@ from pathlib import Path
 import yaml
 
 from geomem import runner
-from tools import book, notebooks
+from tools import book, notebooks, pages
 
 BUILD = book.ROOT / "_build"
 SOURCE, SITE, RUNS = BUILD / "source", BUILD / "html", BUILD / "runs"
@@ -43,6 +43,8 @@ def stage(executed):
         if not ran.exists():
             raise book.UserError(f"{chapter.stem} was not run: `make book` runs it first.")
         book.write_whole(SOURCE / "book" / ran.name, notebooks.normalise(ran.read_text(encoding="utf8")))
+    for path, text in pages.written(SOURCE).items() if executed else ():  # what follows from these runs, not from others
+        book.write_whole(path, text)
 
 
 def render():

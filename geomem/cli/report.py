@@ -27,7 +27,7 @@ def result_of(run: Result, recipe: list[Stage], whole: bool) -> dict:
     speed = cost.speed_of(history, recipe, flops)
     result |= {"flops_per_step": flops, "flops_per_second": speed, "peak_flops_per_second": rate}
     result |= {"utilisation": None if rate is None or speed is None else speed / rate, "peak_memory": _peak_memory(device)}
-    result |= {"device": name, "commit": _commit()}
+    result |= {"device": name, "threads": torch.get_num_threads(), "commit": _commit()}
     result["versions"] = {"python": platform.python_version(), "geomem": __version__, "torch": torch.__version__}
     return result | {"history": history} if whole else result
 

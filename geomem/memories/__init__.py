@@ -13,6 +13,7 @@ from .closed_form import (
     path_star_memory,
 )
 from .costs import BitCost, NormCost, StoreCost, can_hold, cost_in_bits, cost_in_norm, store_bits, store_norm
+from .twins import least_map_bits, twin_classes
 
 __all__ = [
     "HEAT_TIMES",
@@ -33,4 +34,6 @@ __all__ = [
     "cost_in_norm",
     "store_bits",
     "store_norm",
+    "least_map_bits",
+    "twin_classes",
 ]

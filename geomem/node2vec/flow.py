@@ -59,7 +59,7 @@ def flow_matrix(V, graph: Graph, *, self_edges: bool = False) -> Tensor:
         float64 ``(..., n, n)``, symmetric.
 
     Raises:
-        ValueError: If V does not fit.
+        ValueError: If V does not fit, or its products are too large for a number.
 
     Source:
         Paper, section on Node2Vec.
@@ -70,7 +70,10 @@ def flow_matrix(V, graph: Graph, *, self_edges: bool = False) -> Tensor:
         tensor(True)
     """
     V = node_table("V", V, graph)
-    gap = random_walk(graph, self_edges=self_edges) - torch.softmax(V @ V.mT, dim=-1)
+    scores = V @ V.mT
+    if not scores.isfinite().all():
+        raise ValueError(f"V must have products that are numbers, got entries up to {V.abs().max():.3g}. Rescale it.")
+    gap = random_walk(graph, self_edges=self_edges) - torch.softmax(scores, dim=-1)
     return gap + gap.mT
 
 

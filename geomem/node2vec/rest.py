@@ -24,7 +24,7 @@ def stationarity(V, graph: Graph, *, self_edges: bool = False) -> Tensor:
         self_edges: Whether ``u -> u`` was trained too.
 
     Raises:
-        ValueError: If V does not fit.
+        ValueError: If V does not fit, or its products are too large for a number.
 
     Source:
         Ours.
@@ -66,7 +66,7 @@ def flow_spectrum(V, graph: Graph, *, self_edges: bool = False) -> FlowSpectrum:
         Norms in the order of ``Spectrum(graph, self_edges=self_edges).values``, and eigenvalues.
 
     Raises:
-        ValueError: If V does not fit.
+        ValueError: If V does not fit, or its products are too large for a number.
 
     Source:
         Paper, section on Node2Vec (null space of C); eigenspaces instead of eigenvectors are ours.

@@ -4,6 +4,7 @@ from .profiles import PROFILES, by_profile, profile_of
 from .records import claim, load_records, record
 from .statistics import exceeds_null, mean_sd, spread, standard_error
 from .studies import Study, load_rows, load_study, steps_to
+from .verdicts import judge, share_ahead
 
 __all__ = [
     "PROFILES",
@@ -20,4 +21,6 @@ __all__ = [
     "load_rows",
     "load_study",
     "steps_to",
+    "judge",
+    "share_ahead",
 ]

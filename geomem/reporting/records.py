@@ -5,6 +5,7 @@ import re
 import sys
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -12,17 +13,25 @@ from torch import Tensor
 from .. import _checks
 from .profiles import profile_of
 from .statistics import mean_sd, significant, spread
+from .studies import load_study
+from .verdicts import judge, share_ahead
+
+_KEPT: dict[str, dict] = {}
+"""What this process has recorded, by name: verdicts are judged by it."""
 
 
-def record(name: str, values, *, template: str, digits: int = 8) -> None:
+def record(name: str, values=None, *, template: str, digits: int = 8, study: Sequence = (), ahead_of=None) -> None:
     """Show one sentence with mean, spread and n, and keep the values in the output's metadata.
 
     Args:
         name: What evidence lists call it: lower case, digits and underscores.
-        values: One number per seed, or a single number.
+        values: One number per seed, or a single number; left out where a study has them.
         template: A sentence with one ``{}`` where "mean +- sd (n = ...)" goes.
         digits: Significant digits that are kept, 1 to 17. Eight are the same on every processor; after a long training
             fewer may be.
+        study: Where a study has the values: its name, the condition, and what leads to them, as in ``Study.at``.
+        ahead_of: Other numbers, one per seed: record how often the values lie above them instead, over all pairs of seeds,
+            with an interval by bootstrap over seeds.
 
     Raises:
         ValueError: If the name or sentence has the wrong form, or a value is missing or not finite.
@@ -38,14 +47,25 @@ def record(name: str, values, *, template: str, digits: int = 8) -> None:
         raise ValueError(f"name must be lower case letters, digits and underscores, got {name!r}.")
     if not isinstance(template, str) or template.count("{}") != 1:
         raise ValueError(f"template must be a sentence with one {{}} for the number, got {template!r}.")
+    if (values is None) == (not study):
+        raise ValueError(f"values or a study must give the numbers of {name!r}, and not both.")
+    values = load_study(study[0]).at(*study[1:]) if values is None else values
     values = torch.as_tensor(values, dtype=torch.float64).flatten()
+    more = {"study": list(study)} if study else {}
+    if ahead_of is not None:
+        values, error, interval = share_ahead(values, ahead_of)
+        more["error"], more["interval"] = significant(error, 3), [significant(x, 3) for x in interval]
     if not len(values) or not values.isfinite().all():
         raise ValueError(f"values of {name!r} must be finite and at least one, got {values.tolist()[:5]}.")
     if _checks.integer("digits", digits, least=1) > 17:
         raise ValueError(f"digits must be at most 17, got {digits}: a number has no more.")
     kept = [significant(value, digits) for value in values.tolist()]
     mean, sd = mean_sd(torch.tensor(kept, dtype=torch.float64))
-    text = template.replace("{}", spread(mean, sd, len(kept)))  # other braces are text
+    shown = spread(mean, sd, len(kept))
+    if ahead_of is not None:
+        low, high = more["interval"]
+        shown = f"{mean:.3g} (95 % interval {low:.3g} to {high:.3g}; n = {len(kept)})"
+    text = template.replace("{}", shown)  # other braces are text
     data = {
         "name": name,
         "values": kept,
@@ -54,25 +74,41 @@ def record(name: str, values, *, template: str, digits: int = 8) -> None:
         "n": len(kept),
         "template": template,
         "text": text,
-    }
+    } | more
+    _KEPT[name] = data
     _show(text, {"record": data})
 
 
 def claim(
-    id: str, *, holds: bool | None, evidence: Sequence[str], part: str | None = None, profile: str | None = None
+    id: str,
+    *,
+    tests: Sequence = (),
+    at_least: int | None = None,
+    control: Sequence = (),
+    void: Sequence = (),
+    holds: bool | None = None,
+    evidence: Sequence[str] = (),
+    part: str | None = None,
+    profile: str | None = None,
 ) -> None:
     """Show a verdict in one line without digits of its own, and keep it in the output's metadata.
 
     Args:
         id: "C1" to "C18", a claim of the paper, or "O1" and so on, one of ours, as in ``book/claims.toml``.
-        holds: Whether the criterion is met; None if its control failed or it was not run: not tested.
-        evidence: Names of records of the same chapter, at least one.
+        tests: What the criterion asks of records of this chapter, as in ``reporting.judge``: then verdict, thresholds and
+            distances follow from them.
+        at_least: How many of the tests must hold; by default all.
+        control: Tests that must hold, or the claim is not tested.
+        void: Tests that must hold, or the claim is void: there is nothing to compare, and it does not count.
+        holds: Without tests: whether the criterion is met; None if its control failed or it was not run: not tested.
+        evidence: Names of records of the same chapter to show beside it, besides those of the tests; at least one in all.
         part: Which part of the claim, where it has several.
         profile: The chapter's profile; by default what BOOK_PROFILE says, else "laptop". In "smoke" nothing is judged.
 
     Raises:
         TypeError: If ``holds`` is neither a bool nor None.
-        ValueError: If the id has the wrong form, no evidence is named, or there is no such profile.
+        ValueError: If the id has the wrong form, no evidence is named, a test has the wrong form, or there is no such
+            profile.
 
     Source:
         Ours.
@@ -87,14 +123,41 @@ def claim(
         holds = holds.item()
     if holds is not None and not isinstance(holds, bool):
         raise TypeError(f"holds must be True, False or None, got {holds!r}. Write bool(...) around a numpy value.")
-    if isinstance(evidence, str) or not evidence:
+    if isinstance(evidence, str) or not (evidence or tests):
         raise ValueError(f"evidence must list at least one record's name, got {evidence!r}.")
     profile = profile_of(profile)
-    smoke = profile == "smoke"
-    verdict = {True: "the criterion is met", False: "the criterion is not met", None: "not tested"}[holds]
+    data: dict[str, Any] = {"id": id, "part": part}
+    word = {True: "holds", False: "fails", None: "not tested"}[holds]
+    if tests:
+        word, judged = judge(tests, _KEPT, at_least=at_least)
+        controls = []
+        for required, otherwise in ((control, "not tested"), (void, "void")):
+            found = judge(required, _KEPT)[1] if required else []
+            word = otherwise if any(test["word"] != "holds" for test in found) else word
+            controls += found
+        names = [test[key] for test in judged + controls for key in ("record", "against") if key in test]
+        evidence = list(dict.fromkeys([*names, *evidence]))
+        asked = {"tests": _listed(tests), "at_least": at_least, "control": _listed(control), "void": _listed(void)}
+        data |= {"asked": asked, "tests": _short(judged), "control": _short(controls)}
+    if profile == "smoke":
+        word = "not tested"
+    data |= {"holds": {"holds": True, "fails": False}.get(word), "word": word}
+    verdict = {"holds": "the criterion is met", "fails": "the criterion is not met"}.get(word, word)
     where = f"{id}, {part}" if part else id
-    data = {"id": id, "part": part, "holds": None if smoke else holds, "evidence": list(evidence), "profile": profile}
-    _show(f"{where}: {'not judged (smoke)' if smoke else verdict}.", {"claim": data})
+    data |= {"evidence": list(evidence), "profile": profile}
+    _show(f"{where}: {'not judged (smoke)' if profile == 'smoke' else verdict}.", {"claim": data})
+
+
+def _listed(tests):
+    """Return tests as lists, for JSON."""
+    if isinstance(tests, dict):
+        return {key: _listed(value) for key, value in tests.items()}
+    return [_listed(test) for test in tests] if isinstance(tests, (list, tuple)) else tests
+
+
+def _short(tests: list[dict]) -> list[dict]:
+    """Keep six digits of what a test found: its record has eight."""
+    return [{k: significant(v, 6) if isinstance(v, float) else v for k, v in test.items()} for test in tests]
 
 
 def load_records(notebook: str | Path) -> dict[str, list[dict]]:

@@ -38,6 +38,19 @@ class Study:
         """Return a result at the end of every run, ``(n, ...)``: ``final("token_accuracy")``."""
         return torch.tensor([_inside(run, keys) for run in self.runs[condition]], dtype=torch.float64)
 
+    def at(self, condition: str, *keys) -> Tensor:
+        """Return one number per run, ``(n,)``: a result at the end, or the steps until it reaches a level.
+
+        The keys lead to the result, as in ``final``; with ``">=", level`` after them, as in ``curve``.
+
+        >>> load_study("tandem").at("", "test", "token_accuracy", 1, ">=", 0.9).tolist()[0]
+        220.0
+        """
+        if ">=" not in keys:
+            return self.final(*keys, condition=condition)
+        *keys, _, level = keys
+        return steps_to(*self.curve(*keys, condition=condition), level)
+
     def curve(self, *keys, condition: str = "") -> tuple[Tensor, Tensor]:
         """Return steps ``(T,)`` and a result at each of them, ``(n, T, ...)``: ``curve("test", "answer_accuracy")``."""
         histories = [run["history"] for run in self.runs[condition]]

@@ -8,39 +8,39 @@ import statistics
 import nbformat
 import pytest
 
-from tools import book, pages
+from tools import book, claims, pages
 
 # The criteria as they were first fixed, and as they stand. Whoever amends one keeps its old words in book/claims.toml,
 # with date and reason, before the new runs; the first digest stays, the second follows.
 FIXED = {"claim": "252d1ab547bd8a2b", "own": "af85f357a3ede2ce"}
 AMENDED = {"claim": "3b7174c5ff00204c"}
-RECORDED = [(path.stem, *pages.recorded(path)) for path in book.chapters()]
+RECORDED = [(path.stem, *claims.recorded(path)) for path in book.chapters()]
 
 
 def test_claims_are_complete():
-    claims = pages.criteria()["claim"]
-    assert [claim["id"] for claim in claims] == [f"C{i}" for i in range(1, len(claims) + 1)] and len(claims) >= 18
-    for claim in claims:
+    rows = claims.criteria()["claim"]
+    assert [claim["id"] for claim in rows] == [f"C{i}" for i in range(1, len(rows) + 1)] and len(rows) >= 18
+    for claim in rows:
         assert claim["statement"] and claim["criterion"] and isinstance(claim["where"], str)
-        assert len(set(pages.parts(claim))) == len(pages.parts(claim))
+        assert len(set(claims.parts(claim))) == len(claims.parts(claim))
 
 
 def test_our_own_findings_are_complete():
-    own = pages.criteria()["own"]
+    own = claims.criteria()["own"]
     assert [finding["id"] for finding in own] == [f"O{i}" for i in range(1, len(own) + 1)]
     assert all(finding["statement"] and finding["criterion"] and finding["short"] for finding in own)
 
 
 def digest(kind, of):
     """Return a digest of all criteria of a kind, read by the given function."""
-    fixed = [(c["id"], *of(c)) for c in pages.criteria()[kind]]
+    fixed = [(c["id"], *of(c)) for c in claims.criteria()[kind]]
     return hashlib.sha256(json.dumps(fixed).encode()).hexdigest()[:16]
 
 
 def first(row):
     """Return parts, statement and criterion as they were before any amendment."""
     oldest = {key: value for amendment in reversed(row.get("amended", [])) for key, value in amendment.items()}
-    return oldest.get("parts", pages.parts(row)) or [None], row["statement"], oldest.get("was", row["criterion"])
+    return oldest.get("parts", claims.parts(row)) or [None], row["statement"], oldest.get("was", row["criterion"])
 
 
 @pytest.mark.parametrize("kind", FIXED)
@@ -50,13 +50,15 @@ def test_criteria_stand_as_they_were_first_fixed(kind):
 
 @pytest.mark.parametrize("kind", AMENDED)
 def test_criteria_change_only_together_with_this_digest(kind):
-    assert digest(kind, lambda row: (pages.parts(row), row["statement"], row["criterion"])) == AMENDED[kind]
+    assert digest(kind, lambda row: (claims.parts(row), row["statement"], row["criterion"])) == AMENDED[kind]
 
 
 def test_every_amendment_says_when_why_and_what_was():
-    for row in pages.rows_of(pages.criteria()):
+    for row in claims.rows_of(claims.criteria()):
         for amendment in row.get("amended", ()):
-            assert amendment["date"] and amendment["why"].endswith(".") and amendment["verdict"] in pages.VERDICTS, row["id"]
+            assert amendment["date"] and amendment["why"].endswith(".") and amendment["verdict"] in claims.VERDICTS, row[
+                "id"
+            ]
             assert amendment["was"] != row["criterion"], row["id"]
 
 
@@ -83,21 +85,45 @@ def test_claims_page_follows_from_the_chapters():
     pages.main(["--check"])
 
 
+PARTS = ["a", "b"]
+
+
 @pytest.mark.parametrize(
-    ("holds", "word"),
+    ("words", "row", "verdict"),
     [
-        ([True], "reproduced"),
-        ([True, True], "reproduced"),
-        ([True, False], "in part"),
-        ([True, None], "in part"),
-        ([False], "not reproduced"),
-        ([False, None], "not reproduced"),
-        ([None], "not tested"),
-        ([None, None], "not tested"),
+        (["holds", "holds"], {}, "reproduced"),
+        (["holds", "fails"], {}, "in part"),
+        (["holds", "undecided"], {}, "in part"),
+        (["holds", "not tested"], {}, "in part"),
+        (["fails", "fails"], {}, "not reproduced"),
+        (["fails", "not tested"], {}, "not reproduced"),
+        (["fails", "undecided"], {}, "undecided"),
+        (["undecided", "not tested"], {}, "undecided"),
+        (["not tested", "not tested"], {}, "not tested"),
+        (["holds", "void"], {}, "reproduced"),
+        (["void", "void"], {}, "not tested"),
+        (["holds", "void"], {"small": "x"}, "reproduced (small)"),
+        (["holds", "holds"], {"small": "x"}, "reproduced (small)"),
+        (["holds", "fails"], {"small": "x"}, "in part"),
+        (["fails", "fails"], {"small": "x"}, "not reproduced"),
+        (["holds", "holds"], {"small": "x", "small_parts": ["a"]}, "reproduced"),  # b is at the paper's size
+        (["holds", "not tested"], {"small": "x", "small_parts": ["a"]}, "reproduced (small)"),
+        (["holds", "fails"], {"small": "x", "small_parts": ["a"]}, "in part"),
     ],
 )
-def test_verdict(holds, word):
-    assert pages.verdict(holds) == word
+def test_verdict(words, row, verdict):
+    found = {("C1", part): ("01", {"word": word}, []) for part, word in zip(PARTS, words, strict=True)}
+    assert claims.verdict({"id": "C1", "parts": PARTS} | row, found) == verdict
+
+
+def test_every_verdict_follows_from_its_records_and_every_record_from_its_study():
+    assert claims.disagreements() == []
+
+
+@pytest.mark.parametrize("kind", ["claims", "own"])
+def test_small_parts_are_parts(kind):
+    for row in claims.criteria().get(kind.removesuffix("s"), ()):
+        assert set(row.get("small_parts", [])) <= set(claims.parts(row)), row["id"]
 
 
 CRITERIA = """
@@ -194,11 +220,14 @@ def house(tmp_path):
 
 
 def test_page_shows_verdict_numbers_and_parts(house):
-    text, data = pages.page(house(record("x"), claim("C1", "a"), claim("C1", "b", holds=False)))
+    text, data = claims.page(house(record("x"), claim("C1", "a"), claim("C1", "b", holds=False)))
     row = next(line for line in text.splitlines() if line.startswith("| **C1**"))
     assert "It \\| holds (Fig 1)" in row and row.endswith("| **in part** |")
     assert "*a* holds:<br>one 1 [→](01_a.ipynb)<br>*b* fails" in row
-    assert "Some were seen." in text and "0 reproduced, 1 in part, 0 not reproduced, 1 not tested" in text
+    assert (
+        "Some were seen." in text
+        and "0 reproduced, 0 reproduced (small), 1 in part, 0 not reproduced, 0 undecided, 1 not tested" in text
+    )
     assert json.loads(data)["records"]["01_a"]["x"]["mean"] == 1.0
 
 
@@ -215,7 +244,40 @@ def test_page_shows_verdict_numbers_and_parts(house):
 )
 def test_page_refuses_what_does_not_fit(house, shown, message):
     with pytest.raises(book.UserError, match=message):
-        pages.page(house(*shown))
+        claims.page(house(*shown))
+
+
+def judged_claim(mean, **more):
+    """Return a record and a claim whose test asks for .9 or more of it."""
+    asked = {"tests": [["x", ">=", 0.9]], "at_least": None, "control": [], "void": []}
+    test = {"record": "x", "sense": ">=", "threshold": 0.9, "mean": mean, "error": 0.0, "distance": None, "word": "holds"}
+    held = claim("C2")
+    held["claim"] |= {"word": "holds", "asked": asked, "tests": [test], "control": []}
+    kept = record("x")
+    kept["record"] |= {"values": [mean], "mean": mean} | more
+    return kept, held
+
+
+def test_page_shows_thresholds_and_the_check_sees_a_verdict_that_does_not_follow(house, tmp_path):
+    root = house(*judged_claim(0.95))
+    assert claims.disagreements(root) == []
+    text, _ = claims.page(root)
+    assert "one 1 [≥ 0.9] [→](01_a.ipynb)" in text
+    pages.main([], root=root)
+    assert "| C2 | Two | reproduced | 0.95 [≥ 0.9] | [1](01_a.ipynb) |" in (root / "book" / "intro.md").read_text()
+    house(*judged_claim(0.85))
+    with pytest.raises(book.UserError, match="C2 in 01_a: its records say 'fails', it says 'holds'"):
+        claims.main([], root=root)
+
+
+def test_the_check_sees_a_record_that_is_not_its_study_s(house, tmp_path):
+    whole = {"name": "s", "purpose": "p", "command": [], "seeds": [0], "versions": {}, "device": "", "commit": ""}
+    whole |= {"settings": {}, "seconds": [1], "runs": [{"answer": 0.95}]}
+    (tmp_path / "s.json").write_text(json.dumps(whole))
+    kept, held = judged_claim(0.95, study=["s", "", "answer"])
+    assert claims.disagreements(house(kept, held), studies=tmp_path) == []
+    kept, held = judged_claim(0.96, study=["s", "", "answer"])
+    assert claims.disagreements(house(kept, held), studies=tmp_path) == ["x in 01_a: the study s has other values."]
 
 
 def test_stale_page_is_seen(house):
@@ -243,7 +305,7 @@ def test_first_page_has_the_claims_at_a_glance_and_keeps_its_words(house):
     pages.main([], root=root)
     text = (root / "book" / "intro.md").read_text()
     assert text.startswith("# A book\n") and text.endswith("% end of claims\n\nMore.\n") and "old" not in text
-    assert "| C1 | A \\| short one | in part | [1](01_a.ipynb) |" in text and "| C2 | Two | not tested |  |" in text
+    assert "| C1 | A \\| short one | in part |  | [1](01_a.ipynb) |" in text and "| C2 | Two | not tested |  |  |" in text
 
 
 def test_first_page_has_a_chapter_s_explorable_which_runs_at_once(house):
@@ -292,5 +354,5 @@ def test_map_has_every_chapter_every_claim_and_every_figure_once():
     ours = [name for entry in entries for name in entry["ours"]]
     drawn = {path.stem: pages.drawn(path) for path in book.chapters()}
     assert [stem for stem, names in drawn.items() if not set(names) & set(ours)] == []
-    assert {name for entry in entries for name in entry["claims"]} == {claim["id"] for claim in pages.criteria()["claim"]}
+    assert {name for entry in entries for name in entry["claims"]} == {claim["id"] for claim in claims.criteria()["claim"]}
     assert len(ours) == len(set(ours))

@@ -108,3 +108,43 @@ def test_chapter_10_shows_the_rows_that_wait_and_no_other():
         pytest.skip("chapter 10 is not there yet")
     sources = "".join("".join(cell["source"]) for cell in json.loads(chapter.read_text(encoding="utf8"))["cells"])
     assert {*re.findall(r'"(\w+_\d+_\d+)": \(', sources), "flow_10000_10"} == set(AT_SIZE)
+
+
+TUNING = range(100, 200)
+"""Seeds that choose a rate, a start, an end: nothing that is judged may have them."""
+
+
+def seeds_of_chapter(path):
+    """List the numbers that a chapter's code gives as seeds, one by one or as the start of a range."""
+    cells = json.loads(path.read_text(encoding="utf8"))["cells"]
+    code = "\n".join("".join(cell["source"]) for cell in cells if cell["cell_type"] == "code")
+    starts = re.findall(r"(?:seeds?=|seeds = |seed: int = )(?:range\(|\[)?(\d+)", code)
+    return {int(number) for number in starts}
+
+
+def test_seeds_that_tune_and_seeds_that_judge_never_meet():
+    for name in LISTED:
+        runs = set(LISTED[name]["seeds"])
+        assert all(seed < 100 or seed in TUNING for seed in runs), name
+    tuned = set(re.findall(r"range\((1\d\d), 1\d\d\)", "".join(path.read_text() for path in book.chapters())))
+    assert {int(seed) for seed in tuned} <= set(TUNING)  # chapter 9 chooses its ends on these
+    for path in book.chapters():
+        assert not seeds_of_chapter(path) & set(TUNING), path.stem
+
+
+def test_what_tunes_in_the_benchmarks_has_seeds_of_its_own():
+    code = "".join((book.ROOT / "benchmarks" / name).read_text() for name in ("candidates.py", "training.py"))
+    chosen = [
+        int(seed) for seed in re.findall(r"SEEDS = \((\d+)|range\((\d+), \d+ \+ REPEATS\)", code) for seed in seed if seed
+    ]
+    assert chosen and all(seed in TUNING for seed in chosen)
+
+
+def test_a_study_that_tunes_leaves_its_tuning_seeds_out_of_what_is_judged():
+    chapters = {path.stem: path.read_text(encoding="utf8") for path in book.chapters()}
+    for name, study in LISTED.items():
+        if set(study["seeds"]) & set(TUNING):
+            users = [text for text in chapters.values() if f'load_study(\\"{name}\\")' in text]
+            assert users and all(re.search(r"(< 100|>= 100)", text) for text in users), name
+            for text in users:
+                assert f'study=(\\"{name}\\"' not in text  # such a record would hold the tuning seeds too

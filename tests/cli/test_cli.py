@@ -154,6 +154,7 @@ def test_smoke_goes_the_way_of_paper(capsys, monkeypatch):
     assert result["settings"]["precision"] == "bf16" and len(result["history"]) == 3 and result["geometry"]["arms"] == 10
     assert len(result["map"]["cosine"]) == 10 and result["map"]["null"].keys() == result["geometry"].keys()
     assert result["map"]["sample"] == result["geometry"] == result["history"][-1]["geometry"]
+    assert result["threads"] == torch.get_num_threads()
     assert result["peak_flops_per_second"] is result["utilisation"] is None and result["peak_memory"] > 2**20
     model = gm.SequenceModel(**result["settings"]["model"])
     costs = [cost.step_cost(model.settings, task, stage).flops for stage in wanted]

@@ -356,3 +356,9 @@ def test_wrong_arguments_are_refused_by_name():
     ):
         with pytest.raises(kind, match=message):
             cycle_fixed_point(n)
+
+
+@pytest.mark.parametrize("measure", ["flow_matrix", "stationarity", "flow_spectrum"])
+def test_a_table_whose_products_overflow_is_refused_in_a_sentence(measure):
+    with pytest.raises(ValueError, match="V must have products that are numbers, got entries up to 1e\\+200"):
+        getattr(gm.node2vec, measure)(torch.full((5, 2), 1e200, dtype=torch.float64), gm.cycle(5))
