@@ -5,6 +5,7 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
+from .. import _checks
 from ..graphs import Graph, require_graph
 from .base import ROUNDING, defined
 from .geometry import rank_correlation
@@ -43,7 +44,7 @@ def pair_scores(scores) -> Tensor:
         >>> pair_scores([[0.0, 0.0], [0.0, 0.0]])[0, 1].exp()
         tensor(0.5000, dtype=torch.float64)
     """
-    logs = torch.log_softmax(torch.as_tensor(scores).detach().to("cpu", torch.float64), dim=-1)
+    logs = torch.log_softmax(_checks.table(scores), dim=-1)
     return defined("the log-probability", (logs + logs.mT) / 2)
 
 
@@ -123,7 +124,7 @@ def ripple(change, graph: Graph, edited: Graph, *, without=()) -> Tensor:
         >>> ripple(nearer, path, bent)
         tensor(1.0000, dtype=torch.float64)
     """
-    change, n = torch.as_tensor(change).detach().to("cpu", torch.float64), require_graph(graph).n_nodes
+    change, n = _checks.table(change), require_graph(graph).n_nodes
     if change.shape[-2:] != (n, n) or require_graph(edited).n_nodes != n or not change.isfinite().all():
         raise ValueError(f"change must be finite, shape (..., {n}, {n}), and both graphs of {n} nodes, got "
                          f"{tuple(change.shape)} and {edited.n_nodes}.")  # fmt: skip

@@ -97,7 +97,7 @@ def _scores(scores, graph: Graph, nodes: Tensor | None) -> Tensor:
     """Return scores, all or the listed nodes' rows, as a finite float64 tensor."""
     if nodes is None:
         return node_table("scores", scores, graph, columns=graph.n_nodes)
-    scores = torch.as_tensor(scores).detach().to("cpu", torch.float64)
+    scores = _checks.table(scores)
     if scores.ndim < 2 or scores.shape[-2:] != (len(nodes), graph.n_nodes) or not scores.isfinite().all():
         raise ValueError(f"scores must be finite, shape (..., {len(nodes)}, {graph.n_nodes}), got {tuple(scores.shape)} or "
                          "a value that is not finite.")  # fmt: skip

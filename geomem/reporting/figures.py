@@ -304,7 +304,7 @@ def sampled_by_hops(curves: Mapping[str, Sequence], ax: Axes) -> Axes:
     """
     ax.axhline(0, color="#bbbbbb", linewidth=0.8)
     for number, (model, (values, errors, *_)) in enumerate(curves.items()):
-        mean, error = (np.asarray(torch.as_tensor(part).double())[1:] for part in (values, errors))
+        mean, error = (np.asarray(_checks.table(part))[1:] for part in (values, errors))
         hops, color = np.arange(1, len(mean) + 1), COLORS.get(model, SERIES[number % len(SERIES)])
         ax.plot(hops, mean, color=color, label=model, linewidth=1.6, linestyle=STYLES.get(model, "-"))
         ax.fill_between(hops, mean - 2 * error, mean + 2 * error, color=color, alpha=0.2, linewidth=0)
@@ -390,7 +390,7 @@ def measured(found: Measured) -> np.ndarray:
             draw_graph(graph, ax, size=18 if graph.n_nodes > 20 else None)
         elif what == "table":
             embedding(rows, graph, ax, size=18 if graph.n_nodes > 20 else None, labels=None)
-        elif what == "energy":
+        elif what == "energy" and found.energy is not None:
             cumulative({"geometric": found.energy[None]}, ax)
         else:
             reach = np.arange(1, len(found.hops) + 1)

@@ -51,7 +51,7 @@ def record(name: str, values=None, *, template: str, digits: int = 8, study: Seq
         raise ValueError(f"values or a study must give the numbers of {name!r}, and not both.")
     values = load_study(study[0]).at(*study[1:]) if values is None else values
     values = torch.as_tensor(values, dtype=torch.float64).flatten()
-    more = {"study": list(study)} if study else {}
+    more: dict[str, Any] = {"study": list(study)} if study else {}
     if ahead_of is not None:
         values, error, interval = share_ahead(values, ahead_of)
         more["error"], more["interval"] = significant(error, 3), [significant(x, 3) for x in interval]

@@ -100,7 +100,8 @@ def sentence(test: Mapping) -> str:
         >>> sentence({"mean": 0.9551, "sense": ">=", "threshold": 0.9, "distance": 4.71, "word": "holds"})
         '0.955 ≥ 0.9 (+4.7 se)'
     """
-    sign = {">=": "≥", "<=": "≤"}.get(test["sense"], test["sense"])
+    sense: str = test["sense"]
+    sign = {">=": "≥", "<=": "≤"}.get(sense, sense)
     sign = sign if test["word"] != "fails" else {"≥": "<", "≤": ">", ">": "≤", "<": "≥"}[sign]
     sign = sign if test["word"] != "undecided" else "≈"
     far = "" if test["distance"] is None else f" ({test['distance']:+.1f} se)"
