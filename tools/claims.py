@@ -112,7 +112,7 @@ def word_of(judged_part):
     """Return what a chapter says of a part: holds, fails, undecided, void, not tested."""
     if judged_part is None:
         return "not tested"
-    return judged_part[1].get("word", HOLDS[judged_part[1]["holds"]])
+    return judged_part[1].get("word") or HOLDS[judged_part[1]["holds"]]
 
 
 def _row(claim, found):
