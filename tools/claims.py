@@ -226,10 +226,12 @@ def disagreements(root=book.ROOT, studies=None):
         if "asked" not in judgement or judgement["profile"] == "smoke":
             continue
         asked, records = judgement["asked"], everything[chapter]
-        word = judge(asked["tests"], records, at_least=asked["at_least"])[0]
+        word, tests = judge(asked["tests"], records, at_least=asked["at_least"])
         for key, otherwise in (("control", "not tested"), ("void", "void")):
             if asked[key] and judge(asked[key], records)[0] != "holds":
                 word = otherwise
+        if min(records[test["record"]]["n"] for test in tests) < asked.get("seeds", 1):
+            word = "not tested"
         if word != judgement["word"]:
             said.append(f"{_name(identity, part)} in {chapter}: its records say {word!r}, it says {judgement['word']!r}.")
     for chapter, records in everything.items():
