@@ -230,7 +230,8 @@ def disagreements(root=book.ROOT, studies=None):
         for key, otherwise in (("control", "not tested"), ("void", "void")):
             if asked[key] and judge(asked[key], records)[0] != "holds":
                 word = otherwise
-        if min(records[test["record"]]["n"] for test in tests) < asked.get("seeds", 1):
+        names = [test[key] for test in tests for key in ("record", "against") if key in test]
+        if min(records[name]["n"] for name in names) < asked.get("seeds", 1):
             word = "not tested"
         if word != judgement["word"]:
             said.append(f"{_name(identity, part)} in {chapter}: its records say {word!r}, it says {judgement['word']!r}.")
