@@ -14,13 +14,8 @@ from scipy.linalg import orthogonal_procrustes
 from torch import Tensor
 
 from .. import _checks
-<<<<<<< HEAD
 from ..graphs import Graph, node_table
-from ..measures import Measured
-=======
-from ..graphs import Graph
 from ..measures import Measured, match_rows
->>>>>>> 2868179 (Say in chapter 11 what the local table leaves; draw the largest piece of a measured graph)
 from ..spectral import EIGENVALUE_TOL, Spectrum
 from .fonts import writable
 from .statistics import mean_sd, spread
