@@ -7,7 +7,7 @@ __version__ = "0.2.0"
 from .graphs import Graph, cycle, grid, irregular, named_graph, path_star, read_edges, tree_star
 from .spectral import Spectrum
 from .measures import arm_separation, cosine_by_hops, cosines, edge_recall, first_hop_accuracy
-from .measures import geometric_contrast, geometric_order, geometric_share
+from .measures import geometric_contrast, geometric_order, geometric_share, measure, read_table
 from .memories import Memory, associative_memory, fiedler_memory, heat_kernel_memory, incidence_memory, largest_heat_time
 from .memories import cost_in_bits, cost_in_norm
 from .tasks import EdgeTask, InContextTask, PathTask, Vocabulary, edge_examples, in_context_examples
@@ -36,6 +36,8 @@ __all__ = [
     "geometric_contrast",
     "geometric_order",
     "geometric_share",
+    "measure",
+    "read_table",
     "Memory",
     "associative_memory",
     "fiedler_memory",

@@ -7,12 +7,16 @@ import os
 import warnings
 
 import networkx as nx
+import numpy as np
 import pytest
+import torch
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from safetensors.torch import save
 
 import geomem as gm
 from geomem import cli, runner
+from geomem.measures import match_rows
 from geomem.runner import parameters
 from geomem.runner.parameters import Parameter
 
@@ -102,6 +106,7 @@ def test_read_edges(folder, content, suffix, options):
     assert g is None or (g.source.startswith(path.name) and "\n" not in g.source.replace("\\n", ""))
 
 
+GRAPH = gm.Graph.from_edges([("a", "b"), ("b", "c c")])
 PLAIN = nx.Graph([("a", "b"), ("b", "c c"), ("c c", "é")])
 WHOLE = {
     ".graphml": "\n".join(nx.generate_graphml(PLAIN)),
@@ -128,6 +133,60 @@ def test_damaged_files_of_other_formats(folder, suffix, cut, put, other):
     path = folder / f"facts{suffix}"
     path.write_bytes(text.encode("utf8", "surrogatepass"))
     is_a_graph(works_or_says(gm.read_edges, path))
+
+
+ROWS = torch.eye(3).double()
+STATE, ARRAYS, ARRAY, TENSORS = io.BytesIO(), io.BytesIO(), io.BytesIO(), save({"table": ROWS, "bias": ROWS[0].clone()})
+torch.save({"table": ROWS, "bias": ROWS[0]}, STATE)
+np.savez(ARRAYS, table=ROWS.numpy(), names=np.array(["a", "b", "c c"]))
+np.save(ARRAY, ROWS.numpy())
+TABLES = {
+    ".npy": ARRAY.getvalue(),
+    ".npz": ARRAYS.getvalue(),
+    ".safetensors": TENSORS,
+    ".pt": STATE.getvalue(),
+    ".bin": b"3 2\na \0\0\0\0\0\0\x80?\nb \0\0\0\0\0\0\x80?\nc \0\0\0\0\0\0\x80?\n",
+    ".vec": b"3 2\na 1 2\nb 3 4.5\nc c 5 6e3\n",
+    ".txt": b"a 1 2\nb 3 4.5\nc 5 6e3\n",
+    ".csv": b"name,x,y\na,1,2\nb,3,4.5\nc,5,6e3\n",
+    ".tsv": b"name\tx\ty\na\t1\t2\n",
+    ".json": b'{"a": [1, 2], "b": [3, 4]}',
+}
+VALUE = st.integers(-(2**70), 2**70) | st.floats() | st.text(max_size=2) | st.none() | st.lists(st.floats(), max_size=3)
+
+
+def is_a_table(table):
+    assert table is None or (table.rows.ndim == 2 and table.rows.numel() > 0)
+    assert table is None or table.names is None or len(table.names) == len(table.rows)
+
+
+@FUZZ
+@given(
+    suffix=st.sampled_from(list(TABLES)),
+    cut=st.tuples(st.integers(0, 4000), st.integers(0, 40)),
+    put=st.binary(max_size=6) | st.sampled_from([b"nan", b"9" * 40, b"\n", b" ", b'"', b";"]),
+    other=st.binary(max_size=40) | lines() | st.none(),
+    tensor=st.none() | st.sampled_from(["table", "bias", "names", ""]),
+    names=st.none() | st.lists(st.text(max_size=3), max_size=4),
+)
+def test_damaged_tables(folder, suffix, cut, put, other, tensor, names):
+    whole = TABLES[suffix]
+    start = cut[0] % (len(whole) + 1)
+    path = folder / f"table{suffix}"
+    path.write_bytes(whole[:start] + put + whole[start + cut[1] :] if other is None else other)
+    is_a_table(works_or_says(gm.read_table, path, tensor=tensor, names=names))
+
+
+@FUZZ
+@given(
+    table=st.dictionaries(st.sampled_from(["a", "B", "c c", "C_C", "x", 1]), st.lists(VALUE, max_size=2) | VALUE, max_size=5)
+    | st.lists(st.lists(VALUE, max_size=2), max_size=4)
+    | VALUE,
+)
+def test_tables_in_python(table):
+    """Only matching is fuzzed ten thousand times: nulls take a second each."""
+    found = works_or_says(match_rows, table, GRAPH)
+    assert found is None or (found.rows.isfinite().all() and len(found.rows) == found.graph.n_nodes)
 
 
 NODE = st.integers(-3, 5) | st.text(max_size=2) | st.none() | st.tuples(st.integers(0, 2)) | st.floats() | st.booleans()

@@ -10,7 +10,7 @@ import pytest
 import torch
 
 import geomem as gm
-from geomem.measures import core_survival
+from geomem.measures import Table, core_survival
 from geomem.node2vec import cycle_fixed_point, flow_spectrum
 from geomem.reporting.studies import Study
 from geomem.tasks import GraphTask, Task
@@ -39,11 +39,13 @@ RESULTS = {  # what makes a result, and the sizes that it must name
     "FlowSpectrum": (lambda: flow_spectrum(torch.zeros(3, 6, 1), RING), ("(3, 4)", "(3, 6)")),
     "CycleFixedPoint": (lambda: cycle_fixed_point(6), ("n_nodes=6", "4 eigenvalues")),
     "CoreSurvival": (lambda: core_survival(torch.eye(6), torch.eye(6), torch.zeros(6), RING), ("1 tables", "full=")),
+    "Measured": (lambda: gm.measure(torch.randn(6, 7), RING, null=20), ("n_nodes=6", "width=7", "too small to say")),
+    "Table": (lambda: Table(torch.zeros(6, 7), tuple("abcdef")), ("rows=6", "width=7", "'a'")),
     "Rest": (lambda: gm.most_random_walk(RING), ("n_nodes=6", "dims=2")),
     "Spectrum": (lambda: gm.Spectrum(RING), ("cycle", "x2")),
     "Graph": (lambda: RING, ("6",)),
 }
-NEED_A_FILE = ("read_edges", "load_records", "load_result", "load_study", "load_sweep")
+NEED_A_FILE = ("read_edges", "load_records", "load_result", "load_study", "load_sweep", "read_table")
 
 
 def test_every_public_name_is_listed_once_and_exists():

@@ -8,6 +8,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 from geomem import runner
 from geomem.runner import parameters
+from geomem.runner.notebooks import of_notebook
 from tools import book, notebooks
 
 
@@ -39,7 +40,7 @@ def main(argv=None):
         raise book.UserError("Committed chapters show their own parameters: --in-place takes neither -p nor --profile.")
     try:
         profile = "laptop" if options.in_place else runner.profile_of({}, options.profile)
-        work = [(c, parameters.values(parameters.of_notebook(c), options.parameter)) for c in book.select(options.chapters)]
+        work = [(c, parameters.values(of_notebook(c), options.parameter)) for c in book.select(options.chapters)]
     except ValueError as error:
         raise book.UserError(str(error)) from None
     out = book.ROOT / options.out

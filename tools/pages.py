@@ -14,7 +14,7 @@ import tomllib
 import nbformat
 
 from geomem import runner
-from geomem.runner import parameters
+from geomem.runner.notebooks import of_notebook
 from tools import book
 from tools.claims import criteria, glance, judged, page, plain
 
@@ -53,7 +53,7 @@ def atlas(root=book.ROOT):
         if lacking := [name for name in entry["ours"] if name not in home]:
             raise book.UserError(f"book/figures.toml names {lacking[0]!r}, which no chapter draws.")
         places = list(dict.fromkeys(home[name] for name in entry["ours"]))
-        known = {name for place in places for name in parameters.of_notebook(place)}
+        known = {name for place in places for name in of_notebook(place)}
         if strange := [name for name in entry["parameters"] if name not in known]:
             raise book.UserError(f"book/figures.toml names {strange[0]!r}, which is not a parameter of {places[0].stem}.")
         here = [

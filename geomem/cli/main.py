@@ -4,6 +4,7 @@ import argparse
 
 from .. import __version__
 from .graph import add_graph
+from .measure import add_measure
 from .rest import add_rest
 from .run import add_run
 from .sweep import add_sweep
@@ -36,6 +37,7 @@ def main(argv: list[str] | None = None) -> None:
     graphs = add_train(added)  # a further command adds itself here, and says with set_defaults what runs it
     add_rest(added)
     add_graph(added)
+    add_measure(added)
     add_run(added)
     add_sweep(added, {name: Trainings(p) for name, p in graphs.items()})
     args = parser.parse_args(argv)

@@ -3,6 +3,7 @@
 import platform
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import torch
@@ -18,6 +19,7 @@ def result_of(run: Result, recipe: list[Stage], whole: bool) -> dict:
     history, last, device = run.history, run.history[-1], run.settings["device"]
     name = _checks.device_name(device)
     result = {"settings": run.settings, "seconds": last["seconds"], **last.get("test", {})}
+    result |= {"processor_seconds": round(time.process_time(), 1)}  # of this process, loading and evaluation included
     result |= {"edge_recall": last.get("edge_recall")}
     result |= {key: last[key] for key in ("first_hop_accuracy", "first_hop_leaves", "geometry") if key in last}
     flops = [cost.step_cost(run.settings["model"], run.task, stage).flops for stage in recipe]

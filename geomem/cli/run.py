@@ -2,7 +2,8 @@
 
 from tqdm import tqdm
 
-from ..runner import parameters
+from ..runner import notebooks, parameters
+from ..runner.facts import check_facts
 from ..runner.job import NOTEBOOKS, chapter, chapters, job_of, machine, needs, profile_of, record_of, title
 from ..runner.run import keep_page, perform
 from ..runner.sweep import failure
@@ -27,16 +28,17 @@ def _run(args) -> None:
     if not args.chapter:
         raise ValueError("chapter must be given. --list shows what there is.")
     notebook = chapter(args.chapter)
-    known = parameters.of_notebook(notebook)
+    known = notebooks.of_notebook(notebook)
     if args.help_parameters:
         print(parameters.table(known))
         return
     needs("geomem run", *NOTEBOOKS, "psutil", "nbconvert", *(["yaml"] if args.file else []))
     given = parameters.values(known, args.parameter, args.file)
+    check_facts(known, given)
     what = {"chapter": str(notebook), "profile": profile_of(given, args.profile)}
     folder, limit = checkpoints.folder_of(args.out), limit_of(args)
     job = job_of(what, known, given, machine(), folder=folder, timeout=limit, page=True)
-    cells = len(parameters.cells_of(notebook))
+    cells = len(notebooks.cells_of(notebook))
     with tqdm(total=cells, unit="cell", desc=notebook.stem, disable=None) as bar:  # None: only on a terminal
         entry = perform(job, bar)
     if "reason" in entry:

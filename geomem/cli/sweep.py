@@ -6,7 +6,8 @@ from collections.abc import Iterable, Mapping
 from tqdm import tqdm
 
 from .. import _checks
-from ..runner import parameters, sweep
+from ..runner import notebooks, parameters, sweep
+from ..runner.facts import check_facts
 from ..runner.job import NOTEBOOKS, chapter, job_of, machine, needs, options, profile_of
 from ..training import checkpoints
 from .shared import add_shared, limit_of, stop
@@ -69,10 +70,12 @@ def _grid(args) -> tuple[list[tuple[dict, dict]], dict, Mapping]:
     if len(args.what) > 1:
         raise ValueError(f"a sweep takes one chapter, got {' '.join(args.what)!r}.")
     notebook = chapter(args.what[0])
-    known, what = parameters.of_notebook(notebook), {"chapter": str(notebook)}
+    known, what = notebooks.of_notebook(notebook), {"chapter": str(notebook)}
     if args.help_parameters:
         return [], what, known
     points = parameters.grid(known, args.parameter, args.file)
+    for point in _telling(points):
+        check_facts(known, point)
     return [(point, what | {"profile": profile_of(point, args.profile)}) for point in points], what, known
 
 

@@ -109,7 +109,7 @@ def _model_and_run(p, models: list[str]) -> None:
         p.add_argument(f"--{name}", type=int, help=f"of the model [{_LAPTOP[name]}, paper {_PAPER[name]}]")
     p.add_argument("--frozen", action="store_true", help="keep the embedding as drawn: an associative memory")
     p.add_argument("--untied", action="store_true", help="unembed with a separate table")
-    p.add_argument("--init-std", type=float, default=0.02, help="spread of the embedding's start values [%(default)s]")
+    p.add_argument("--init-std", type=float, help="spread of the embedding's start values [0.02, large edges 0.1]")
     p.add_argument("--core-std", type=float, help="spread of the core's start values [mamba 0.1, others 0.02]")
     p.add_argument("--seed", type=int, default=0, help="of model, split and batches [%(default)s]")
     p.add_argument("--snapshots", type=int, metavar="N", help=f"evaluations [{EVALUATIONS}, paper 40]")
@@ -148,8 +148,11 @@ def _train(args) -> None:
     result = result_of(run, recipe, args.history)
     if args.graph == "path-star" and (args.portrait or args.profile != "laptop"):
         result["map"] = sampled.portrait(run.model.embedding, task)
+    warned = getattr(args, "warned", [])  # about a file of facts
+    result |= {"warnings": warned} if args.graph == "edges" else {}
     text = json.dumps(result, allow_nan=False)
-    print(text if args.json else summary(run, run.history[-1]))
+    said = "\n".join([*(f"Attention: {line}" for line in warned), summary(run, run.history[-1])])
+    print(text if args.json else said)
     if folder:
         run.save(folder)
     if out:
@@ -176,8 +179,9 @@ def _model(args, task) -> dict:
     """Return what the model is made with."""
     core_std = recipes.CORE_STD.get(args.model, 0.02) if args.core_std is None else args.core_std
     core = FACTS_ALONE.get(args.model, args.model)
+    spread = getattr(args, "init_std_of", lambda task: 0.02)(task) if args.init_std is None else args.init_std
     return dict(core=core, width=args.width, layers=args.layers, heads=args.heads, frozen=args.frozen, seed=args.seed,
-                tied=not args.untied, init_std=args.init_std, core_std=core_std, context=max(32, task.context))  # fmt: skip
+                tied=not args.untied, init_std=spread, core_std=core_std, context=max(32, task.context))  # fmt: skip
 
 
 def _geometry(model: SequenceModel, task: PathTask, profile: str) -> dict:
@@ -222,7 +226,8 @@ def _stages(args, task) -> list[Stage]:
     if args.model in FACTS_ALONE:
         return recipes.node2vec_by_arms(task, arms=args.arms) if args.arms else recipes.edges_only(task, args.size)
     if args.arms or args.recipe in recipes.BY_ARMS:
-        return recipes.RECIPES[args.recipe or recipes.BY_ARMS[0]](task, args.size, arms=args.arms or None)
+        by_arms = recipes.map_then_paths if args.recipe == "map_then_paths" else recipes.few_arms
+        return by_arms(task, args.size, arms=args.arms or None)
     return recipes.RECIPES[args.recipe or BY_TARGET[args.target]](task, args.size)
 
 

@@ -2,8 +2,9 @@
 
 from .ask import Ask
 from .base import Explorable
+from .edit import Edit
 from .phase import Phase
 from .replay import Replay
 from .watch import Watch
 
-__all__ = ["Ask", "Explorable", "Phase", "Replay", "Watch"]
+__all__ = ["Ask", "Edit", "Explorable", "Phase", "Replay", "Watch"]

@@ -68,7 +68,7 @@ def checked_paths(n_nodes: int, edges: Tensor, root: int | None, paths) -> Tenso
     if (paths.sort(dim=1).values.diff(dim=1) == 0).any():
         raise ValueError("paths must not visit a node twice, got one that does.")
     if len(paths[:, -1].unique()) < len(paths):
-        raise ValueError("paths must end in different leaves, because a leaf asks for its path, got two with one leaf.")
+        raise ValueError("paths must end in different leaves, because a leaf asks for its path, got two to one leaf.")
     return paths
 
 
@@ -77,7 +77,7 @@ def checked_labels(n_nodes: int, labels) -> tuple[str, ...]:
     names = tuple(str(label) for label in labels) or tuple(str(node) for node in range(n_nodes))
     if len(names) != n_nodes or len(set(names)) < n_nodes:
         raise ValueError(
-            f"labels must be {n_nodes} different names, one a node, got {len(names)} labels, {len(set(names))} different."
+            f"labels must be {n_nodes} different names, one per node, got {len(names)} labels, {len(set(names))} different."
         )
     return names
 

@@ -14,6 +14,9 @@ KNOWN = [
     ("start", "end"), ("node1", "node2"), ("fromnodeid", "tonodeid"), ("parent", "child"), ("u", "v"), ("from_id", "to_id"),
 ]  # fmt: skip
 """Pairs of column titles that hold the two names of a fact, in small letters."""
+PACKED = {b"BZh": "a file packed by bzip2", b"\xfd7zXZ": "a file packed by xz", b"PK": "a zip archive or an Excel workbook",
+          b"PAR1": "a Parquet file", b"7z\xbc\xaf": "a 7z archive", b"(\xb5/\xfd": "a file packed by zstd"}  # fmt: skip
+"""How files begin that are no text, and what they are."""
 NUMBER = re.compile(r"[-+]?(\d+([.,]\d*)?|[.,]\d+)([eE][-+]?\d+)?")
 ATTRIBUTES = re.compile(r"[\s,;|]*\{.*\}\s*$")
 
@@ -37,10 +40,21 @@ def text_of(data: bytes, file: str) -> str:
     try:
         text = data.decode(coding)
     except UnicodeDecodeError as error:
+        _refuse_packed(data, file)
         raise ValueError(f"{file} must be UTF-8 text, got a byte that is not at {error.start}. Save it as UTF-8.") from None
     if "\0" in text:
+        _refuse_packed(data, file)
         raise ValueError(f"{file} must be text, got a binary file. Export it as CSV or TSV, in UTF-8.")
     return text.replace("\ufeff", "")  # joined files carry a mark inside
+
+
+def _refuse_packed(data: bytes, file: str) -> None:
+    """Say what a file is that is no text, where its beginning tells."""
+    kind = next((kind for mark, kind in PACKED.items() if data.startswith(mark)), None)
+    if kind:
+        raise ValueError(
+            f"{file} must be text, packed by gzip or not, got {kind}. Unpack it, or export it as CSV."
+        ) from None
 
 
 class Lines:
@@ -143,13 +157,24 @@ def known_pair(titles: list[str]) -> tuple[int, int] | None:
 
 
 def is_matrix(rows: list[Row], titles: list[str] | None) -> bool:
-    """Return whether the rows are an adjacency matrix: numbers, square and symmetric, perhaps with names at the margins."""
+    """Return whether the rows are an adjacency matrix: numbers, square, symmetric or 0 and 1; perhaps with names around."""
     body = [row.fields for row in rows]
     if titles and len(titles) > 2 and titles[1:] == [row[0] for row in body]:
         body = [row[1:] for row in body]
     square = len(body) > 2 and all(len(row) == len(body) for row in body)
     numbers = square and all(NUMBER.fullmatch(field) for row in body for field in row)
-    return bool(numbers) and [list(column) for column in zip(*body, strict=True)] == body
+    if not numbers:
+        return False
+    directed = {field for row in body for field in row} <= {"0", "1", "0.0", "1.0"}
+    return directed or [list(column) for column in zip(*body, strict=True)] == body
+
+
+def counts_first(rows: list[Row]) -> bool:
+    """Return whether the first row could count the nodes and the edges of all others, as some formats begin."""
+    first, rest = rows[0].fields, rows[1:]
+    if len(first) != 2 or not rest or not all(field.isdecimal() for field in first) or int(first[1]) != len(rest):
+        return False
+    return len({field for row in rest for field in row.fields[:2]}) == int(first[0])
 
 
 def columns_of(rows: list[Row], titles: list[str] | None, file: str) -> tuple[int, int]:

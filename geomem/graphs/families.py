@@ -21,7 +21,7 @@ def path_star(degree: int, length: int, *, seed: int | None = None) -> Graph:
             ``1 + a (length - 1)`` onwards.
 
     Returns:
-        A graph of ``degree (length - 1) + 1`` nodes and one edge fewer, with one path an arm.
+        A graph of ``degree (length - 1) + 1`` nodes and one edge fewer, with one path per arm.
 
     Raises:
         TypeError: If a size is not an integer.
@@ -51,7 +51,7 @@ def tree_star(degree: int, length: int, branching: int = 2, *, seed: int | None 
         seed: If given, nodes are numbered in a random order drawn from it.
 
     Returns:
-        A graph with one path a leaf, ``degree * branching**(length - 2)`` of them.
+        A graph with one path per leaf, ``degree * branching**(length - 2)`` of them.
 
     Raises:
         TypeError: If a size is not an integer.
@@ -205,6 +205,7 @@ FAMILIES = {
     "davis": lambda: Graph.from_networkx(nx.davis_southern_women_graph(), name="Davis southern women"),
     "family": lambda: read_edges(_shipped("family.csv")),
     "places": lambda: read_edges(_shipped("places.csv")),
+    "borders": lambda: read_edges(_shipped("borders.csv")),
 }
 """Every graph that has a name of its own, made without arguments: the paper's at its tiny sizes, known networks, and the
 facts that come with the book."""
@@ -216,17 +217,18 @@ def _shipped(file: str) -> Path:
     return next((folder / file for folder in folders if (folder / file).is_file()), folders[-1] / file)
 
 
-def named_graph(name: str) -> Graph:
+def named_graph(name: str | Path, **reading) -> Graph:
     """Return a graph by the name of a family or a known network, or read the file of that path.
 
     Args:
         name: A name in ``FAMILIES``: "path_star", "tree_star", "grid", "cycle", "irregular" (at the paper's tiny sizes),
-            "karate", "les_miserables", "florentine", "davis", and the book's own files of facts, "family" and "places"; or
-            the path of a file that ``read_edges`` takes.
+            "karate", "les_miserables", "florentine", "davis", and the book's own files of facts, "family", "places"
+            and "borders"; or the path of a file that ``read_edges`` takes.
+        **reading: Options of ``read_edges``, for a file.
 
     Raises:
         TypeError: If the name is not a string.
-        ValueError: If it is neither a known name nor a file; says the nearest name.
+        ValueError: If it is neither a known name nor a file, or options of a file are given for a name.
 
     Source:
         The tiny graphs are the paper's; the networks come with networkx.
@@ -238,5 +240,8 @@ def named_graph(name: str) -> Graph:
     if not isinstance(name, (str, Path)):
         raise TypeError(f"a graph's name must be a string, got {name!r}.")
     if Path(name).suffix or "/" in str(name):
-        return read_edges(name)
+        return read_edges(name, **reading)
+    if reading:
+        raise ValueError(f"{next(iter(reading))} must be left out for {str(name)!r}, got {reading}: it says how a file is "
+                         "written, and this is a graph's name.")  # fmt: skip
     return FAMILIES[_checks.one_of("graph (or a path of a file with an ending)", str(name), FAMILIES)]()

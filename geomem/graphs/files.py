@@ -1,6 +1,7 @@
 """Read a graph from a file: rows of names, or a format that networkx or SciPy knows."""
 
 import csv
+import re
 import unicodedata
 import warnings
 from collections.abc import Sequence
@@ -75,6 +76,35 @@ def read_edges(
     return _graph(pairs, said, warned, path, self_loops)
 
 
+def reading(sep: str = "", columns: str = "", header: str = "") -> dict:
+    r"""Return the options of ``read_edges`` from text, as a chapter's parameters or a command line give them.
+
+    Args:
+        sep: What separates columns, or "tab"; empty: found in the file.
+        columns: The two columns of names with a comma between them, by number or title: "0,2"; empty: found.
+        header: Whether the first row holds titles, "yes" or "no"; empty: found.
+
+    Raises:
+        ValueError: If the columns are not two, or the header is neither.
+
+    Source:
+        Ours.
+
+    Example:
+        >>> reading(sep="tab", columns="head,2")
+        {'sep': '\t', 'columns': ('head', 2)}
+    """
+    found: dict = {"sep": {"tab": "\t"}.get(sep, sep)} if sep else {}
+    if columns:
+        parts = [part.strip() for part in columns.split(",")]
+        if len(parts) != 2 or not all(parts):
+            raise ValueError(f"columns must be two columns with a comma between them, got {columns!r}. Write columns=0,1.")
+        found["columns"] = tuple(int(part) if part.isdecimal() else part for part in parts)
+    if header:
+        found["header"] = _checks.one_of("header", header, ("yes", "no")) == "yes"
+    return found
+
+
 def _file(path) -> Path:
     """Return a path that names a file."""
     if not isinstance(path, (str, Path)):
@@ -100,16 +130,26 @@ def _columns_given(columns) -> tuple[int | str, int | str] | None:
 
 def _rows(text: str, suffix: str, file: str, columns, header, sep, comments: str) -> tuple[list, list[str], list[str]]:
     """Return the pairs of a file of rows with their lines, what to say about it, and what to warn about."""
+    if marked := re.match(r"sep=(.)\r?\n", text):  # Excel's own first line
+        text, sep = "\n" + text[marked.end() :], marked[1] if sep is None else sep
     lines = Lines(text, comments)
     sep = dialects.separator_of(lines, suffix, file) if sep is None else sep
     try:
         rows = list(lines.rows(sep))
     except csv.Error as error:
         raise ValueError(f"{file} must be readable as csv, got: {error}. Look for a quote that never closes.") from None
+    alien = next((row for row in rows if comments == "#" and row.fields[0].split(" ")[0] in ("%", "%%", "//")), None)
+    if alien:
+        mark = alien.fields[0].split(" ")[0]
+        raise ValueError(f"{file}, line {alien.line}: a row must hold names, got one that begins with {mark}, as comments "
+                         f"do. Write comments={mark!r}, or comments=None if it is a name.")  # fmt: skip
     said = [f"{SEPARATORS.get(sep, repr(sep))}-separated"]
     named = columns is not None and any(isinstance(column, str) for column in columns)
     if named and header is False:
         raise ValueError(f"header must not be False where columns are titles, got columns={columns}.")
+    if header is None and columns is None and rows and dialects.counts_first(rows):
+        raise ValueError(f"{file} must be told whether its first row, {' '.join(rows[0].fields)}, is an edge, got one that "
+                         "counts the other names and rows. Write header=True to leave it out, or header=False.")  # fmt: skip
     if header is None:
         header = named or (len(rows) > 0 and dialects.titles_of(rows, columns))
     titles = rows[0].fields if header and rows else None

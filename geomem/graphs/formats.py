@@ -1,4 +1,4 @@
-"""Graph formats that networkx and SciPy know: one function a format, from a file's text to a networkx graph."""
+"""Graph formats that networkx and SciPy know: one function per format, from a file's text to a networkx graph."""
 
 import io
 import json

@@ -275,7 +275,7 @@ def node_table(name: str, table, graph: Graph, *, columns: int | None = None) ->
     table = _checks.table(table)
     if table.ndim < 2 or table.shape[-2] != graph.n_nodes or (columns is not None and table.shape[-1] != columns):
         wanted = f"(..., {graph.n_nodes}, {'m' if columns is None else columns})"
-        raise ValueError(f"{name} must have one row a node, shape {wanted}, got {tuple(table.shape)}.")
+        raise ValueError(f"{name} must have one row per node, shape {wanted}, got {tuple(table.shape)}.")
     if not table.isfinite().all():
         raise ValueError(f"{name} must be finite, got NaN or infinity: the run it comes from has diverged. Lower its lr.")
     return table

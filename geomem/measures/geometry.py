@@ -75,10 +75,10 @@ def geometric_order(E, graph: Graph, *, min_hops: int = 2, parity: str | None = 
             f"geometric order needs two different distances of {min_hops} or more hops{among}; {graph!r} has fewer."
         )
     cosine = cosines(E)
-    return torch.stack([_rank_correlation(cosine[..., pairs], -hops[pairs]) for pairs in groups]).mean(0)
+    return torch.stack([rank_correlation(cosine[..., pairs], -hops[pairs]) for pairs in groups]).mean(0)
 
 
-def _rank_correlation(cosine: Tensor, rank: Tensor) -> Tensor:
+def rank_correlation(cosine: Tensor, rank: Tensor) -> Tensor:
     """Return Spearman's correlation of cosines ``(..., k)`` with ``(k,)``; 0 where all cosines are tied."""
     a = torch.from_numpy(rankdata((cosine / COSINE_TIE).round().numpy(), axis=-1))
     b = torch.from_numpy(rankdata(rank.numpy()))

@@ -35,7 +35,7 @@ def first_hop_accuracy(E, graph: Graph, *, leaves: Tensor | None = None, root: i
 
     Example:
         >>> from geomem.graphs import path_star
-        >>> E = torch.tensor([[0.0, 0], [1, 0], [2, 0], [0, 1], [0, 2]])  # one direction an arm
+        >>> E = torch.tensor([[0.0, 0], [1, 0], [2, 0], [0, 1], [0, 2]])  # one direction per arm
         >>> float(first_hop_accuracy(E, path_star(2, 3)))
         1.0
     """
@@ -80,7 +80,7 @@ def arm_separation(E, graph: Graph, *, leaves: Tensor | None = None, root: int |
 
     Example:
         >>> from geomem.graphs import path_star
-        >>> E = torch.tensor([[0.0, 0], [1, 0], [2, 0], [0, 1], [0, 2]])  # one direction an arm
+        >>> E = torch.tensor([[0.0, 0], [1, 0], [2, 0], [0, 1], [0, 2]])  # one direction per arm
         >>> float(arm_separation(E, path_star(2, 3)))
         1.0
     """
@@ -124,7 +124,7 @@ def silhouette(
 
     Example:
         >>> from geomem.graphs import path_star
-        >>> E = torch.tensor([[0.0, 0], [1, 0], [2, 0], [0, 1], [0, 2]])  # one direction an arm
+        >>> E = torch.tensor([[0.0, 0], [1, 0], [2, 0], [0, 1], [0, 2]])  # one direction per arm
         >>> float(silhouette(E, path_star(2, 3)))
         1.0
     """

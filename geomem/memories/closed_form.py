@@ -80,6 +80,47 @@ def associative_memory(graph: Graph, *, width: int | None = None, seed: int = 0)
     return Memory(phi, phi.T @ graph.adjacency() @ phi, "associative")
 
 
+def edit_fact(memory: Memory, node: int, *, learn: int | None = None, forget: int | None = None) -> Memory:
+    """Return the memory with one answer changed, by the rank-one change of W that disturbs the other nodes least.
+
+    The scores of ``node`` move by exactly ``Phi(learn) - Phi(forget)``, read with the embeddings. Among all rank-one changes
+    that do this, it is the one with the least sum of squares at the other nodes; in an orthonormal basis, zero.
+
+    Args:
+        memory: A memory with a core.
+        node: u, whose answers change. One direction: for an edge, call it for both ends.
+        learn: v, added to what u is answered with; nothing by default.
+        forget: The same, subtracted.
+
+    Returns:
+        A memory with the same embeddings and another core.
+
+    Raises:
+        ValueError: If the memory has no core, a node does not exist, or neither ``learn`` nor ``forget`` is given.
+
+    Source:
+        Meng et al. (2022), equation 2, for a linear memory whose keys are its embeddings.
+
+    Example:
+        >>> from geomem.graphs import cycle
+        >>> edited = edit_fact(associative_memory(cycle(5)), 0, learn=2, forget=1)
+        >>> edited.scores()[0].round().abs().tolist()
+        [0.0, 0.0, 1.0, 0.0, 1.0]
+    """
+    if memory.core is None:
+        raise ValueError(f"memory must have a core to write into, got {memory!r}: a map's facts are in its embedding.")
+    if learn is None and forget is None:
+        raise ValueError("learn or forget must name a node, got neither: there is nothing to edit.")
+    phi, n = memory.embedding, len(memory.embedding)
+    for name, value in (("node", node), ("learn", learn), ("forget", forget)):
+        if value is not None and _checks.integer(name, value, least=0) >= n:
+            raise ValueError(f"{name} must lie in 0 to {n - 1}, got {value}.")
+    zero = torch.zeros_like(phi[0])
+    answer = (zero if learn is None else phi[learn]) - (zero if forget is None else phi[forget])
+    reader = torch.linalg.pinv(phi.T @ phi, hermitian=True) @ phi[node]
+    return Memory(phi, memory.core + torch.outer(reader / (phi[node] @ reader), answer), memory.name)
+
+
 def incidence_memory(graph: Graph) -> Memory:
     """Return the table of incidences, ``Phi(u)_e = 1`` if u is an end of edge e: every fact, and no map.
 

@@ -33,7 +33,7 @@ def cost_in_bits(graph: Graph, *, max_levels: int = 32, tries: int = 8) -> BitCo
     Args:
         graph: The graph, at most 200 nodes.
         max_levels: Largest number of levels tried, at least 2.
-        tries: Random turns of the basis tried a setting, at least 1 (seeded).
+        tries: Random turns of the basis tried per setting, at least 1 (seeded).
 
     Returns:
         Bits, one direction of each edge for the associative memory; ``geometric`` is infinite if nothing was found.

@@ -15,7 +15,9 @@ from torch import Tensor
 
 from .. import _checks
 from ..graphs import Graph, node_table
+from ..measures import Measured, match_rows
 from ..spectral import EIGENVALUE_TOL, Spectrum
+from .fonts import writable
 from .statistics import mean_sd, spread
 from .studies import load_study
 
@@ -129,11 +131,11 @@ def draw_graph(
         ax.plot(*places[[u, v]].T, color="#9a9a9a", linewidth=1.0, zorder=1)
     ax.scatter(*places.T, s=size, c=colors, edgecolors=INK, linewidths=0.6, zorder=2, clip_on=False)
     short = graph.n_nodes <= 20 and max(map(len, graph.labels)) <= 3
-    for (x, y), label, color in (
-        zip(places, graph.labels, colors, strict=True) if (short if labels is None else labels) else ()
-    ):
-        ink = "white" if color[:3] @ [0.299, 0.587, 0.114] < 0.55 else "black"
-        ax.text(x, y, label, ha="center", va="center", fontsize=7, color=ink, zorder=3, parse_math=False)
+    if short if labels is None else labels:
+        names, family = writable(graph.labels)
+        for (x, y), label, color in zip(places, names, colors, strict=True):
+            ink = "white" if color[:3] @ [0.299, 0.587, 0.114] < 0.55 else "black"
+            ax.text(x, y, label, ha="center", va="center", fontsize=7, color=ink, zorder=3, parse_math=False, family=family)
     ax.set_aspect("equal", adjustable="datalim")
     ax.margins(0.06)
     ax.set_axis_off()
@@ -350,8 +352,8 @@ def cumulative(curves: Mapping[str, Tensor], ax: Axes, *, dims: int | None = Non
         dims: How many leading dimensions count as Fiedler-like: a thin line there.
         total: How many non-trivial dimensions there are, where the curves hold the leading ones alone.
     """
+    k = next(iter(curves.values())).shape[-1]
     for model, values in curves.items():
-        k = values.shape[-1]
         whole = torch.cat([torch.zeros(len(values), 1, dtype=values.dtype), values], dim=1)
         band(np.arange(k + 1), whole.T, ax, color=COLORS.get(model, INK), label=model, style=STYLES.get(model, "-"))
     ax.plot([0, k], [0, k / (total or k)], ":", color=INK, linewidth=1, label="chance")
@@ -361,6 +363,47 @@ def cumulative(curves: Mapping[str, Tensor], ax: Axes, *, dims: int | None = Non
     if _in_first_column(ax):
         ax.set_ylabel("share of energy", fontsize=9)
     return ax
+
+
+DRAWN = 500
+"""Nodes up to which a graph is drawn beside its table: more would be a blot, and take minutes to lay out."""
+
+
+def measured(found: Measured) -> np.ndarray:
+    """Draw what ``measure`` found: the graph, its table in two components, the cosine by hops and the cumulative energy.
+
+    The grey band is what dealt rows score, from the lowest of the draws to the highest. Of a graph in pieces the largest is
+    drawn; a graph of more than 500 nodes is not drawn, and one of more than 1,500 has no energy.
+
+    Args:
+        found: The result of ``measure``.
+
+    Returns:
+        The axes, ``(1, panels)``.
+    """
+    graph, rows = found.matched.graph, found.matched.rows
+    pieces = graph.components()
+    largest = (pieces == pieces.mode().values).nonzero().flatten().tolist()
+    rows, graph = match_rows({graph.labels[u]: rows[u] for u in largest}, graph)[:2]
+    kept = ["graph", "table"] * (graph.n_nodes <= DRAWN) + ["cosine by hops"] + ["energy"] * (found.energy is not None)
+    axes = panels(1, len(kept), height=2.6)
+    for ax, what in zip(axes[0], kept, strict=True):
+        name(ax, what)
+        if what == "graph":
+            draw_graph(graph, ax, size=18 if graph.n_nodes > 20 else None)
+        elif what == "table":
+            embedding(rows, graph, ax, size=18 if graph.n_nodes > 20 else None, labels=None)
+        elif what == "energy" and found.energy is not None:
+            cumulative({"geometric": found.energy[None]}, ax)
+        else:
+            reach = np.arange(1, len(found.hops) + 1)
+            low, high = np.nanmin(found.hops_dealt.numpy(), axis=0), np.nanmax(found.hops_dealt.numpy(), axis=0)
+            ax.fill_between(reach, low, high, color=COLORS["null"], alpha=0.5, linewidth=0)
+            ax.axhline(0, color="#bbbbbb", linewidth=0.8)
+            ax.plot(reach, found.hops.numpy(), "o-", color=COLORS["geometric"], markersize=4, linewidth=1.6)
+            ax.set_xlabel("hops", fontsize=9)
+            ax.xaxis.get_major_locator().set_params(integer=True)
+    return axes
 
 
 def by_eigenspace(E: Tensor, spectrum: Spectrum, ax: Axes, *, color: str = INK) -> Axes:

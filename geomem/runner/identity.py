@@ -16,7 +16,8 @@ import scipy
 import torch
 
 from .. import _checks
-from .parameters import Parameter, cells_of, parsed, source_of, tagged
+from .notebooks import cells_of, parsed, source_of, tagged
+from .parameters import Parameter
 
 PACKAGE = Path(__file__).resolve().parents[1]
 SHOWS = ("__main__.py", "cli/", "explorables/", "reporting/figures.py", "runner/")

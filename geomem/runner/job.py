@@ -11,7 +11,7 @@ from .. import _checks
 from ..reporting.profiles import profile_of as chosen
 from . import identity
 from .identity import PACKAGE
-from .parameters import cells_of, source_of
+from .notebooks import cells_of, source_of
 
 BOOK = PACKAGE.parent / "book"
 NOTEBOOKS = ("papermill", "ipykernel")

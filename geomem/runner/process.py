@@ -17,7 +17,7 @@ from typing import IO, cast
 from tqdm import tqdm
 
 from .identity import PACKAGE
-from .parameters import cells_of, source_of
+from .notebooks import cells_of, source_of
 
 COLOUR = re.compile(r"\x1b\[[0-9;]*m")
 BAR = re.compile(r"(\d+)/\d+ \[")

@@ -17,9 +17,9 @@ def load_sweep(folder: str | Path) -> "pandas.DataFrame":
         folder: Where ``geomem run`` or ``geomem sweep`` put them.
 
     Returns:
-        A frame with the columns ``run``, ``chapter``, ``profile``, ``device``, ``code`` and ``seconds``, one a parameter,
-        ``sample``, and one a record or claim ("C7 expressible"). A run has as many rows as its longest record has values
-        (one a seed, say), numbered by ``sample``; shorter records and claims stand in its first rows, so that a mean over
+        A frame with the columns ``run``, ``chapter``, ``profile``, ``device``, ``code`` and ``seconds``, one per parameter,
+        ``sample``, and one per record or claim ("C7 expressible"). A run has as many rows as its longest record has values
+        (one per seed, say), numbered by ``sample``; shorter records and claims stand in its first rows, so that a mean over
         rows is a mean over values. A record that is called like a parameter gets ``_measured`` added to its name.
 
     Raises:
@@ -53,7 +53,7 @@ def _order(item: tuple) -> tuple:
 
 
 def _rows(record: dict) -> Iterator[dict]:
-    """Give one row a value of the longest record."""
+    """Yield one row per value of the longest record."""
     parameters = {name: value for name, value in record["parameters"].items() if name != "profile"}
     start = {name: record[name] for name in ("run", "chapter", "profile", "device", "code", "seconds")} | parameters
     columns = {}

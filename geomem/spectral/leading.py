@@ -1,16 +1,21 @@
 """Leading eigenspaces of large sparse graphs, and every eigenspace of a path-star of any size in closed form."""
 
+from typing import Any
+
 import numpy as np
 import scipy.sparse
+import scipy.sparse.linalg
 import torch
 from scipy.linalg import eigh_tridiagonal
-from scipy.sparse.linalg import ArpackNoConvergence, LinearOperator, eigsh
+from scipy.sparse.linalg import ArpackNoConvergence
 from torch import Tensor
 
 from .. import _checks
 from ..graphs import Graph
 from .stars import path_star_arms
 
+eigsh: Any = scipy.sparse.linalg.eigsh  # its stubs take whole numbers alone as tol
+linear_operator: Any = scipy.sparse.linalg.LinearOperator
 SMALL = 500
 """Components up to this size are decomposed densely."""
 GUARD = 8
@@ -59,7 +64,7 @@ def path_star_spaces(graph: Graph, self_edges: bool) -> tuple[list, list] | None
     on, off = 2 * self_edges / degree, 1 / degree[:-1] + 1 / degree[1:]
     together = eigh_tridiagonal(on, np.concatenate([np.sqrt(d) * off[:1], off[1:]]))
     apart = eigh_tridiagonal(on[1:], off[1:]) if depth > 1 else (on[1:], np.ones((1, 1)))
-    spaces = [
+    spaces: list[tuple[float, Any]] = [
         (float(v), ArmSpace(arms, torch.from_numpy(f), graph.n_nodes)) for v, f in zip(apart[0], apart[1].T, strict=True)
     ]
     for value, vector in zip(together[0], torch.from_numpy(together[1]).T, strict=True):
@@ -157,7 +162,7 @@ def _largest(S, q: int) -> tuple[np.ndarray, np.ndarray]:
 def _overlooked(S, values: np.ndarray, vectors: np.ndarray) -> np.ndarray | None:
     """Return a vector orthogonal to those found whose eigenvalue is larger than the least of them, if there is one."""
     lift = values - values.min() + 1
-    rest = LinearOperator(S.shape, lambda x: S @ x - vectors @ (lift * (vectors.T @ x)), dtype=float)
+    rest = linear_operator(S.shape, lambda x: S @ x - vectors @ (lift * (vectors.T @ x)), dtype=float)
     start = np.random.default_rng(1).standard_normal(S.shape[0])
     try:
         value, vector = eigsh(rest, k=1, which="LA", v0=start, tol=1e-9, maxiter=RESTARTS)

@@ -1,5 +1,6 @@
 """The facts alone: edge examples, and the task of any graph."""
 
+import numpy as np
 import torch
 from scipy.sparse import coo_array
 from scipy.sparse.csgraph import minimum_spanning_tree
@@ -125,7 +126,7 @@ class EdgeTask:
         if not wanted:
             return kept
         order = torch.randperm(graph.n_edges, generator=generator)
-        heads, tails = graph.edges.numpy().T
+        heads, tails = graph.edges.numpy().astype(np.int32).T  # csgraph of SciPy 1.15 takes no int64
         weights = coo_array((1.0 + order.numpy(), (heads, tails)), shape=(graph.n_nodes, graph.n_nodes))
         forest = minimum_spanning_tree(weights.tocsr())
         rank = torch.from_numpy(forest.tocoo().data).long() - 1  # the weight identifies the edge

@@ -108,7 +108,7 @@ def step_cost(settings: dict, task, stage, *, chunk_bytes: int = 2**28, low: boo
     has no gradient). *Bytes.* AdamW reads parameter, gradient and two moments and writes three of them, 28 bytes a
     parameter, and the gradient was written before, 4. Of the logits, float32, written and read three times and their
     gradient once, 20 bytes each if everything between the products is fused. The rest is small. *Memory.* 16 bytes a
-    parameter, the logits of a chunk and their gradient, and 64 bytes a token, layer and unit of width for what the
+    parameter, the logits of a chunk and their gradient, and 64 bytes per token, layer and unit of width for what the
     backward pass reads, and ``scan_bytes`` a token more where the core says so.
 
     Args:

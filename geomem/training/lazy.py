@@ -26,9 +26,9 @@ class _Lazy:
 
     def __init__(self, table: Tensor, rates: Sequence[float], decays: Sequence[float]):
         self.table, self.rates = table.detach().clone(), [float(rate) for rate in rates]
-        rates, decays = (torch.as_tensor(values, dtype=torch.float64) for values in (rates, decays))
+        rate, decay = (torch.as_tensor(values, dtype=torch.float64) for values in (rates, decays))
         self.last = torch.zeros(len(table), dtype=torch.int64, device=table.device)  # steps done when a row was last read
-        self.shrink = torch.cat([rates.new_zeros(1), torch.log1p(-rates * decays).cumsum(0)]).to(table.device)
+        self.shrink = torch.cat([rate.new_zeros(1), torch.log1p(-rate * decay).cumsum(0)]).to(table.device)
 
     def read(self, rows: Tensor, step: int) -> Tensor:
         """Return rows as they are after ``step`` steps; nothing is changed."""
@@ -74,8 +74,8 @@ class LazyAdamW(_Lazy):
         self.first, self.second = torch.zeros_like(self.table), torch.zeros_like(self.table)
         b1, b2 = BETAS
         taken = torch.arange(len(rates) + 1, dtype=torch.float64).clamp(min=1)
-        rates = torch.as_tensor(self.rates[:1] + self.rates, dtype=torch.float64)
-        size = rates * (1 - b2**taken).sqrt() / (1 - b1**taken)
+        rate = torch.as_tensor(self.rates[:1] + self.rates, dtype=torch.float64)
+        size = rate * (1 - b2**taken).sqrt() / (1 - b1**taken)
         self.size = size.to(table.device)  # of a step, by the steps done after it
 
     def step(self, rows: Tensor, gradient: Tensor, step: int) -> None:

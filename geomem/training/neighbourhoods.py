@@ -7,6 +7,7 @@ logarithm are not quite unbiased, as with every sampled softmax; the more candid
 """
 
 import math
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -84,7 +85,8 @@ class NodeSteps(DrawnSteps):
         n, device, stage = task.graph.n_nodes, model.embedding.device, recipe[0]
         specials = torch.arange(n, task.vocabulary.n_tokens, device=device)
         self.edge = task.vocabulary.EDGE - task.vocabulary.n_tokens  # its place among the tokens, from their end
-        sizes = dict(nodes=stage.nodes, candidates=stage.candidates, generator=generator, dtype=model.embedding.dtype)
+        sizes: dict[str, Any] = dict(nodes=stage.nodes, candidates=stage.candidates, generator=generator)
+        sizes |= {"dtype": model.embedding.dtype}
         self.draws = Neighbourhoods(task.edges[:, 1:].to(device), n, specials, **sizes)
         read = min(n, stage.nodes * (1 + len(task.edges) / len(self.draws.heads)) + stage.candidates)
         super().__init__(model, recipe, self.draws, {"always": len(specials), "gap": n / read})

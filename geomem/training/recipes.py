@@ -4,6 +4,7 @@ The numbers were swept on validation paths of graphs and seeds that no chapter r
 """
 
 import math
+from collections.abc import Callable
 from typing import NamedTuple
 
 from ..tasks import EdgeTask, PathTask
@@ -21,7 +22,7 @@ ARMS = 128
 """Whole arms per step on a large path-star."""
 TERM = 10.0
 """Weight of the Node2Vec term where it makes the map."""
-NODES, CANDIDATES = 256, 1024
+NODES, CANDIDATES = 128, 1024
 """Nodes asked per step on any other large graph, and further ones to weigh their answers against."""
 
 
@@ -50,7 +51,7 @@ PAPER = Size(lr=5e-4, edges=2048, paths=512, passes=100, warmup=200)
 """For twelve layers of width 384 on a GPU: batches that keep it busy, and passes to spare."""
 
 
-def edges_only(task: PathTask, size: Size = LAPTOP) -> list[Stage]:
+def edges_only(task: PathTask | EdgeTask, size: Size = LAPTOP) -> list[Stage]:
     """Return one stage that trains the facts and nothing else: every fact 25 times, and at least 200 steps.
 
     Args:
@@ -222,7 +223,7 @@ def few_nodes(
     Args:
         task: A task on any graph.
         size: As in ``edges_only``; its rate is read.
-        nodes: Nodes asked per step, at least 1; by default 256, or all that have a fact.
+        nodes: Nodes asked per step, at least 1; by default 128, or all that have a fact.
         candidates: Further nodes among the candidates of a step.
         passes: How often a node is asked.
 
@@ -232,7 +233,7 @@ def few_nodes(
     Example:
         >>> from geomem.graphs import grid
         >>> few_nodes(EdgeTask(grid(32, 32)))[0].steps
-        100
+        200
     """
     heads = len(task.edges[:, 1].unique())
     nodes = min(NODES, heads) if nodes is None else nodes
@@ -246,6 +247,6 @@ def _with_paths(task: PathTask, size: Size, steps: int, path_weight: float, *, s
 
 
 _ALL = (edges_only, edges_then_first, edges_then_paths, two_phase, mixed, few_arms, map_then_paths, few_nodes)
-RECIPES = {recipe.__name__: recipe for recipe in _ALL}
+RECIPES: dict[str, Callable[..., list[Stage]]] = {recipe.__name__: recipe for recipe in _ALL}
 BY_ARMS = ("few_arms", "map_then_paths")
 """Recipes whose steps draw whole arms of a path-star."""

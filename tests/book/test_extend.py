@@ -10,6 +10,7 @@ import torch
 import geomem as gm
 from geomem import graphs, measures
 from geomem.models import CORES
+from geomem.tasks import TASKS, GraphTask
 from tests.graphs import test_graphs
 from tests.measures import test_measures
 from tests.models import test_models
@@ -27,7 +28,7 @@ OF_EVERY_CORE = [
 ]  # fmt: skip
 
 
-TABLES = (graphs.FAMILIES, CORES)
+TABLES = (graphs.FAMILIES, CORES, TASKS)
 
 
 @functools.cache
@@ -66,6 +67,7 @@ def test_an_example_has_at_most_twenty_lines_that_fit(block):
 def test_there_is_one_example_of_each():
     assert [re.search(r"(?:def|class) (\w+)", block)[1] for block in BLOCKS] == [
         "hypercube",
+        "TwoHops",
         "Diagonal",
         "nearest_is_neighbour",
     ]
@@ -75,7 +77,8 @@ def test_the_files_and_tables_that_the_page_names_are_there():
     for place, names in re.findall(r"\*\*File:\*\*(.*?)\*\*Line:\*\*(.*)", PAGE):
         for path in re.findall(r"`([\w./]+/[\w.]*)`", place + names):
             assert (book.ROOT / path).exists(), path
-    for table, module in (("FAMILIES", graphs), ("CORES", gm.models.sequence), ("MEASURES", test_measures)):
+    tables = {"FAMILIES": graphs, "CORES": gm.models.sequence, "TASKS": gm.tasks, "MEASURES": test_measures}
+    for table, module in tables.items():
         assert f"`{table}`" in PAGE and hasattr(module, table)
 
 
@@ -90,6 +93,17 @@ def test_the_new_graph_has_the_spectrum_of_a_hypercube(run):
     assert shown["spectrum"].fiedler_energy(shown["flow"].embeddings[-1]).min() > 0.99
     test_graphs.test_hops_degrees_adjacency_and_components_agree_with_networkx(g)
     test_graphs.test_adjacency_and_targets_are_symmetric_unless_one_direction_is_asked(g)
+
+
+def test_the_new_task_teaches_another_ring_and_is_read_back_from_a_file(run, tmp_path):
+    shown = run("TwoHops")
+    result, task = shown["run"], shown["task"]
+    assert isinstance(task, GraphTask) and result.history[-1]["edge_recall"] == 1
+    curve = gm.cosine_by_hops(result.model.embedding[:15].detach(), task.graph)
+    assert curve[2] > 0.5 and curve[1] < 0 and curve.argmin() == 1
+    result.save(tmp_path)
+    again = gm.load_result(tmp_path)
+    assert type(again.task) is type(task) and again.task.edges.tolist() == task.edges.tolist()
 
 
 def test_the_new_core_recalls_the_ring_and_zigzags(run):

@@ -12,7 +12,7 @@ import torch
 import geomem as gm
 from geomem import figures, runner
 from geomem.reporting import PROFILES
-from geomem.runner.parameters import cells_of, of_notebook, source_of, tagged
+from geomem.runner.notebooks import cells_of, of_notebook, source_of, tagged
 from tools import book
 
 CHAPTERS = {path.stem: path for path in book.chapters()}

@@ -17,7 +17,7 @@ CODE = "body, .highlight pre span, dt.sig span"
 
 
 def violations(page, rules):
-    """List what axe finds, one line a node; the parts of formulas and of code, thousands a page, are measured apart."""
+    """List what axe finds, one line per node; the parts of formulas and of code, thousands per page, are measured apart."""
     base = pytest.importorskip("axe_playwright_python.base", reason="axe-playwright-python is not installed")
     page.evaluate(base.AXE_SCRIPT)
     run = "options => axe.run({exclude: [['mjx-container > *'], ['.highlight pre > *'], ['dt.sig > *']]}, options)"

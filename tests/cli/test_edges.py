@@ -66,6 +66,8 @@ def test_a_large_graph_asks_a_few_nodes_and_says_so_and_a_small_one_does_not(fac
         "a step asked 40 of 40 nodes; its candidates were they, their answers and 1,024 drawn nodes (--nodes 0: all)" in said
     )
     assert told(capsys, facts, *SMALL, "--nodes", "0")["settings"]["recipe"][0]["nodes"] == 0
+    assert told(capsys, facts, *SMALL)["settings"]["model"]["init_std"] == 0.1
+    assert told(capsys, facts, *SMALL, "--init-std", "0.3")["settings"]["model"]["init_std"] == 0.3
     (stage,) = told(capsys, facts, *SMALL, "--nodes", "7", "--candidates", "9")["settings"]["recipe"]
     assert (stage["nodes"], stage["candidates"], stage["steps"]) == (7, 9, 12)
 
@@ -100,6 +102,15 @@ def test_a_named_graph_and_the_options_of_reading_are_those_of_geomem_graph(fact
     assert result["settings"]["task"]["graph"]["n_nodes"] == 4
     by_option = told(capsys, "--file", facts, *SMALL)
     assert by_option["settings"] == told(capsys, facts, *SMALL)["settings"]
+
+
+def test_what_reading_dropped_is_said(capsys, tmp_path):
+    odd = tmp_path / "loops.csv"
+    odd.write_text("a,b\nb,b\nb,c\n", encoding="utf8")
+    (warning,) = told(capsys, str(odd), *SMALL)["warnings"]
+    assert "1 self loop dropped" in warning
+    cli.main(["train", "edges", str(odd), *SMALL])
+    assert f"Attention: {warning}" in capsys.readouterr().out
 
 
 @pytest.mark.parametrize(

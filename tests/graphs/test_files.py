@@ -1,7 +1,9 @@
 """Files that people really have: each is the right graph, or a sentence that says what to do."""
 
+import bz2
 import gzip
 import json
+import lzma
 import warnings
 from pathlib import Path
 
@@ -181,3 +183,40 @@ def test_titles_that_are_also_names_are_facts(tmp_path):
     (tmp_path / "x.csv").write_text("parent,child\nchild,grandchild\n")
     assert gm.read_edges(tmp_path / "x.csv").n_edges == 2
     assert gm.read_edges(tmp_path / "x.csv", header=True).n_edges == 1
+
+
+@pytest.mark.parametrize(("name", "data", "match"), [
+    ("x.csv.bz2", bz2.compress(b"a,b\nb,c\n"), "packed by bzip2. Unpack it"),
+    ("x.csv.xz", lzma.compress(b"a,b\nb,c\n"), "packed by xz"),
+    ("x.xlsx", b"PK\x03\x04\0\0\0\0\xff", "a zip archive or an Excel workbook. Unpack it, or export it as CSV"),
+    ("x.csv", "Zürich,Köln\n".encode("latin-1"), "Save it as UTF-8"),
+    ("x.txt", b"% 3 nodes\n1 2\n2 3\n", "Write comments='%'"),
+    ("x.txt", b"// mine\na b\nb c\n", "Write comments='//'"),
+    ("x.csv", b"0,1,0\n0,0,1\n1,0,0\n", "got an adjacency matrix"),
+    ("x.txt", b"4 3\n1 2\n2 3\n3 4\n", "Write header=True to leave it out, or header=False"),
+])  # fmt: skip
+def test_what_is_no_file_of_rows_is_named(tmp_path, name, data, match):
+    (tmp_path / name).write_bytes(data)
+    with pytest.raises(ValueError, match=match):
+        gm.read_edges(tmp_path / name)
+
+
+def test_a_row_of_counts_is_taken_as_it_is_said_to_be(tmp_path):
+    (tmp_path / "x.txt").write_text("4 3\n1 2\n2 3\n4 1\n")
+    assert gm.read_edges(tmp_path / "x.txt", header=True).n_edges == 3
+    assert gm.read_edges(tmp_path / "x.txt", header=False).n_edges == 4
+    (tmp_path / "y.txt").write_text("4 2\n1 2\n2 3\n4 1\n")  # counts nothing
+    assert gm.read_edges(tmp_path / "y.txt").n_edges == 4
+
+
+def test_the_first_line_by_which_excel_names_its_separator_is_no_fact(tmp_path):
+    (tmp_path / "x.csv").write_text("sep=;\na;b\nb;c\n;d\n")
+    with pytest.raises(ValueError, match="line 4"):
+        gm.read_edges(tmp_path / "x.csv")
+    (tmp_path / "x.csv").write_text("sep=;\na;b, c\nb, c;d\n")
+    assert gm.read_edges(tmp_path / "x.csv").labels == ("a", "b, c", "d")
+
+
+def test_a_country_code_is_no_zip_archive(tmp_path):
+    (tmp_path / "x.csv").write_text("PK,IN\nIN,CN\n")
+    assert gm.read_edges(tmp_path / "x.csv").labels == ("PK", "IN", "CN")

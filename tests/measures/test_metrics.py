@@ -212,7 +212,7 @@ def test_a_zero_row_has_cosine_zero_and_a_zero_table_is_refused():
             measure(torch.zeros(15, 2), gm.cycle(15))
         with pytest.raises(ValueError, match="E must be finite"):
             measure(torch.full((15, 2), torch.inf), gm.cycle(15))
-        with pytest.raises(ValueError, match="E must have one row a node"):
+        with pytest.raises(ValueError, match="E must have one row per node"):
             measure(torch.ones(14, 2), gm.cycle(15))
     with pytest.raises(ValueError, match="two different distances"):
         gm.geometric_order(torch.eye(5), gm.cycle(5))
@@ -319,7 +319,7 @@ def test_constant_logits_share_nothing_and_wrong_tables_are_named():
     assert [float(share) for share in gm.geometric_share(E, torch.ones(15, 15), g)] == [0, 0]
     with pytest.raises(ValueError, match="E must not be zero"):
         gm.geometric_share(torch.zeros(15, 4), torch.ones(15, 15), g)
-    with pytest.raises(ValueError, match=r"scores must have one row a node, shape \(\.\.\., 15, 15\)"):
+    with pytest.raises(ValueError, match=r"scores must have one row per node, shape \(\.\.\., 15, 15\)"):
         gm.geometric_share(E, torch.ones(15, 14), g)
 
 
@@ -473,7 +473,7 @@ def test_arm_measures_refuse_graphs_without_arms_to_compare():
         for E, leaves, message in (
             (torch.eye(17), torch.tensor([1]), r"leaves must be one or more leaves of .*, got \[1\]"),
             (torch.eye(17), torch.tensor([], dtype=torch.int64), "got none"),
-            (torch.eye(16), None, "E must have one row a node"),
+            (torch.eye(16), None, "E must have one row per node"),
             (torch.zeros(17, 2), None, "E must not be zero"),
         ):
             with pytest.raises(ValueError, match=message):
@@ -603,7 +603,7 @@ def test_core_survival_takes_wide_tables_and_refuses_what_does_not_fit():
         (ValueError, r"weight and bias must have shape \(\.\.\., 3, 3\)", lambda: core_survival(E, W[:2], b, g)),
         (ValueError, "weight and bias must have shape", lambda: core_survival(E, W, b[:2], g)),
         (ValueError, "weight and bias must have shape", lambda: core_survival(E.expand(2, 5, 3), W, b, g)),
-        (ValueError, "E must have one row a node", lambda: core_survival(E[:4], W, b, g)),
+        (ValueError, "E must have one row per node", lambda: core_survival(E[:4], W, b, g)),
         (ValueError, "scores must be finite", lambda: core_survival(E, W * torch.nan, b, g)),
         (
             ValueError,

@@ -342,10 +342,10 @@ def test_wrong_arguments_are_refused_by_name():
     ):
         with pytest.raises(kind, match=message):
             gm.gradient_flow(gm.cycle(5), **{"steps": 10, "snapshots": (), "seeds": [0], **options})
-    with pytest.raises(ValueError, match="V must have one row a node"):
+    with pytest.raises(ValueError, match="V must have one row per node"):
         gm.flow_matrix(torch.ones(4, 2), gm.cycle(5))
     for measure in (stationarity, flow_spectrum):
-        with pytest.raises(ValueError, match="V must have one row a node"):
+        with pytest.raises(ValueError, match="V must have one row per node"):
             measure(torch.ones(4, 2), gm.cycle(5))
     with pytest.raises(TypeError, match="self_edges must be True or False"):
         entropy_floor(gm.cycle(5), self_edges="no")

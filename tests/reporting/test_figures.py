@@ -160,3 +160,43 @@ def test_a_name_is_text_whatever_it_is(write, text, ax):
     drawn = [ax.title, ax._left_title, *ax.texts]
     assert [t.get_text() for t in drawn if t.get_text()] == [text]
     assert not any(t.get_parse_math() for t in drawn if t.get_text())
+
+
+# --- large graphs
+
+
+def test_a_crowd_counts_every_node_once_and_draws_as_many_edges_as_asked(ax):
+    g, E = gm.grid(30, 40), torch.randn(1200, 5, generator=torch.Generator().manual_seed(0))
+    assert figures.crowd(E, g, ax, edges=50, seed=3) is ax
+    hexagons, lines = ax.collections
+    assert len(lines.get_segments()) == 50 and hexagons.get_array().sum() == 1200
+    flat = (E - E.mean(0)).double() @ torch.linalg.svd((E - E.mean(0)).double(), full_matrices=False).Vh[:2].T
+    ends = np.abs(np.array(lines.get_segments())).reshape(-1, 2)
+    there = np.abs(flat.numpy())
+    assert max(np.abs(there - end).max(1).min() for end in ends) < CLOSE  # up to the sign of each axis
+
+
+def test_a_crowd_of_few_edges_draws_all(ax):
+    figures.crowd(torch.eye(7), gm.cycle(7), ax)
+    assert len(ax.collections[1].get_segments()) == 7
+
+
+def test_a_crowd_needs_one_table_of_two_columns(ax):
+    with pytest.raises(ValueError, match="E must be one table of two or more columns"):
+        figures.crowd(torch.ones(7, 1), gm.cycle(7), ax)
+    with pytest.raises(ValueError, match="edges must be at least 0"):
+        figures.crowd(torch.eye(7), gm.cycle(7), ax, edges=-1)
+
+
+def test_a_sampled_curve_has_a_band_of_two_errors(ax):
+    values, errors = torch.tensor([1.0, 0.6, 0.2]), torch.tensor([0.0, 0.1, 0.05])
+    figures.sampled_by_hops({"node2vec": (values, errors), "local": (values / 2, errors)}, ax)
+    assert ax.lines[1].get_xdata().tolist() == [1, 2]
+    np.testing.assert_allclose(ax.lines[1].get_ydata(), [0.6, 0.2], rtol=1e-6)
+    band = ax.collections[0].get_paths()[0].vertices
+    assert band[:, 1].min() == pytest.approx(0.1) and band[:, 1].max() == pytest.approx(0.8)
+
+
+def test_chance_of_leading_dimensions_is_their_share_of_all(ax):
+    figures.cumulative({"node2vec": torch.tensor([[0.3, 0.5]])}, ax, total=50)
+    assert ax.lines[-1].get_xydata().tolist() == [[0, 0], [2, 0.04]]

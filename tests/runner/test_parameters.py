@@ -5,13 +5,14 @@ import pytest
 
 from geomem import runner
 from geomem.runner import parameters
-from geomem.runner.parameters import Parameter, of_notebook
+from geomem.runner.notebooks import of_notebook
+from geomem.runner.parameters import Parameter
 from tools import book
 
 CELL = """degree: int = 3  # arms, at least 2
 share: float = 1  # of the edges, above 0, at most 1
 core: str = "linear"  # linear or transformer; empty: both
-file: str = "a.csv"  # edges, one a row
+file: str = "a.csv"  # edges, one per row
 deep: bool = False  # more layers
 plain = 7"""
 
@@ -28,7 +29,7 @@ def notebook(tmp_path):
 
 @pytest.fixture
 def known(notebook):
-    return parameters.of_notebook(notebook())
+    return of_notebook(notebook())
 
 
 def test_types_defaults_and_comments_come_from_the_cell(known):
@@ -107,7 +108,7 @@ def test_a_string_is_one_of_what_a_comment_lists():
 
 def test_every_chapter_states_parameters_that_can_be_read():
     for chapter in book.chapters():
-        for parameter in parameters.of_notebook(chapter).values():
+        for parameter in of_notebook(chapter).values():
             assert parameter.check(parameter.default) == parameter.default and parameter.says
 
 
@@ -116,7 +117,7 @@ def test_two_cells_of_parameters_are_refused(notebook):
     path = notebook()
     nbformat.write(nbformat.v4.new_notebook(cells=cells), path)
     with pytest.raises(ValueError, match="01_a.ipynb must have one cell tagged parameters, got 2"):
-        parameters.of_notebook(path)
+        of_notebook(path)
 
 
 def test_what_a_profile_sets_is_read_from_the_call(tmp_path):
@@ -124,7 +125,7 @@ def test_what_a_profile_sets_is_read_from_the_call(tmp_path):
     nb = nbformat.v4.new_notebook(cells=list(cells))
     nb.cells[0].metadata["tags"] = ["parameters"]
     nbformat.write(nb, tmp_path / "01_a.ipynb")
-    (seeds,) = parameters.of_notebook(tmp_path / "01_a.ipynb").values()
+    (seeds,) = of_notebook(tmp_path / "01_a.ipynb").values()
     assert [seeds.value_in(profile, 0) for profile in ("smoke", "laptop", "paper")] == [2, 10, 30]
     assert seeds.value_in("smoke", 10) == 10 and seeds.check(0) == 0
     assert "smoke 2, laptop 10, paper 30" in parameters.table({"seeds": seeds})
@@ -145,16 +146,16 @@ BY_PROFILE = "seeds = gm.reporting.by_profile(profile, seeds, smoke=2, laptop=10
 )  # fmt: skip
 def test_a_cell_that_is_no_list_of_parameters_is_named(notebook, source, message):
     with pytest.raises(ValueError, match=message):
-        parameters.of_notebook(notebook(source))
+        of_notebook(notebook(source))
 
 
 def test_a_file_that_is_no_notebook_is_named(tmp_path):
     for text in ("{", "[]", '{"cells": 3}', '{"cells": [{}]}'):
         (tmp_path / "x.ipynb").write_text(text)
         with pytest.raises(ValueError, match="x.ipynb must be a notebook"):
-            parameters.of_notebook(tmp_path / "x.ipynb")
+            of_notebook(tmp_path / "x.ipynb")
     with pytest.raises(ValueError, match="must name a file"):
-        parameters.of_notebook(tmp_path / "y.ipynb")
+        of_notebook(tmp_path / "y.ipynb")
 
 
 # A grid

@@ -16,7 +16,7 @@ import tiny
 import geomem as gm
 from geomem import runner
 from geomem.runner import identity, parameters
-from geomem.runner.parameters import of_notebook
+from geomem.runner.notebooks import of_notebook
 from tools import book
 
 HERE = {"code": "c", "device": "cpu", "versions": {"torch": "2"}}

@@ -27,7 +27,7 @@ from distributed import Client, LocalCluster
 import geomem as gm
 from geomem import cli, figures, runner
 from geomem.runner import sweep
-from geomem.runner.parameters import of_notebook
+from geomem.runner.notebooks import of_notebook
 from tools import book
 
 # What Dask warns of when workers are killed on purpose is no fault of a test.

@@ -175,8 +175,8 @@ def test_a_basis_depends_on_the_space_only():
 def test_wrong_tables_and_dims_are_named():
     spectrum = gm.Spectrum(gm.cycle(15))
     for E, message in (
-        (torch.ones(14, 3), r"E must have one row a node, shape \(\.\.\., 15, m\), got \(14, 3\)"),
-        (torch.ones(15), "one row a node"),
+        (torch.ones(14, 3), r"E must have one row per node, shape \(\.\.\., 15, m\), got \(14, 3\)"),
+        (torch.ones(15), "one row per node"),
         (torch.full((15, 3), torch.nan), "E must be finite"),
         (torch.zeros(15, 3), "E must not be zero"),
     ):
@@ -290,7 +290,7 @@ def test_what_is_no_path_star_has_no_closed_form():
     assert path_star_arms(gm.path_star(2, 3)).tolist() == [[1, 2], [3, 4]]
     g = gm.path_star(2, 3)
     for E, message in (
-        (torch.eye(4), "E must have one row a node"),
+        (torch.eye(4), "E must have one row per node"),
         (torch.zeros(5, 2), "outside the top eigenvector"),
         (gm.Spectrum(g).bases[0], "outside the top eigenvector"),
     ):

@@ -1,9 +1,9 @@
 """Placement without a GPU: fake tensors on a device that is not the CPU. A tensor left on the wrong one ends a test.
 
-No numbers are computed, so what follows from values is not seen: an evaluation's ``tolist``, paths of drawn arms and drawn
-neighbourhoods, whose number follows from values. Nor are bf16's autocast, kernels that only CUDA has, CUDA graphs, ``torch.compile``, streams
-and memory, and generators: theirs are the CPU's here. The device is torch's
-place for backends of others, under the name "fake".
+No numbers are computed, so what follows from values is not seen: an evaluation's ``tolist``, and the paths of drawn arms and
+drawn neighbourhoods, whose number follows from values. Nor are bf16's autocast, kernels that only CUDA has, CUDA graphs,
+``torch.compile``, streams, memory and generators: these are the CPU's here. The device is torch's place for backends of
+others, under the name "fake".
 """
 
 import types

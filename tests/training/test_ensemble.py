@@ -22,7 +22,7 @@ QUICK = dict(width=8, steps=12, seeds=(0, 3), lr=0.02, init_std=0.3, core_std=0.
 def one_by_one(g, core, seed, *, precision, steps, lr, width=8, directions="both", self_edges=False, tied=True,
                frozen=False, weight_decay=0.0, dropout=0.0, schedule="constant", init_std=0.3, core_std=0.3, layers=1,
                heads=1):  # fmt: skip
-    """Train one SequenceModel as a competent user would: torch's AdamW, one row an edge, autograd."""
+    """Train one SequenceModel as a competent user would: torch's AdamW, one row per edge, autograd."""
     n, dtype = g.n_nodes, getattr(torch, precision)
     model = gm.SequenceModel(n + 4, core=core, width=width, layers=layers, heads=heads, context=2, tied=tied, frozen=frozen,
                              init_std=init_std, core_std=core_std, position_std=1.0, dropout=dropout, seed=seed)  # fmt: skip

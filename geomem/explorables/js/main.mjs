@@ -1,11 +1,12 @@
 // One module, three hosts: anywidget with a kernel, the static page, and a picture where no script runs.
 
 import * as ask from "./ask.mjs";
+import * as edit from "./edit.mjs";
 import * as phase from "./phase.mjs";
 import * as replay from "./replay.mjs";
 import * as watch from "./watch.mjs";
 
-const KINDS = { ask, phase, replay, watch };
+const KINDS = { ask, edit, phase, replay, watch };
 
 function render({ model, el }) {
   return KINDS[model.get("kind")].mount(el, model);

@@ -28,10 +28,16 @@ export function randomWalk(n, edges, selfEdges) {
   return W;
 }
 
-/** One tied layer, full-batch gradient descent: V <- V + lr (C V - decay V), C = (W - P) + (W - P)^T, P = softmax(V V^T). */
+/**
+ * One tied layer, full-batch gradient descent: V <- V + lr (C V - decay V), C = (W - P) + (W - P)^T, P = softmax(V V^T). With
+ * `facts`, pairs u, v, nothing but these is trained, and of C only their own rows count.
+ */
 export class Flow {
-  constructor(n, edges, { dim, lr, decay, selfEdges, start }) {
+  constructor(n, edges, { dim, lr, decay = 0, selfEdges = false, start, facts = null }) {
     Object.assign(this, { n, dim, lr, decay, steps: 0, W: randomWalk(n, edges, selfEdges), V: Float64Array.from(start) });
+    this.rows = new Float64Array(n).fill(facts ? 0 : 1);
+    if (facts) this.W.fill(0);
+    for (const [u, v] of facts ?? []) this.W[u * n + v] = this.rows[u] = 1;
     this.gram = new Float64Array(n * n);
     this.P = new Float64Array(n * n);
     this.look();
@@ -61,12 +67,12 @@ export class Flow {
   }
 
   step(count = 1) {
-    const { n, dim, V, P, W } = this;
+    const { n, dim, V, P, W, rows } = this;
     for (let s = 0; s < count; s++) {
       const change = new Float64Array(n * dim);
       for (let i = 0; i < n; i++) {
         for (let j = 0; j < n; j++) {
-          const c = W[i * n + j] - P[i * n + j] + W[j * n + i] - P[j * n + i];
+          const c = W[i * n + j] - rows[i] * P[i * n + j] + W[j * n + i] - rows[j] * P[j * n + i];
           for (let k = 0; k < dim; k++) change[i * dim + k] += c * V[j * dim + k];
         }
       }
