@@ -20,6 +20,7 @@ LIVE = {
     "live_steps_learned": ("steps", ("path_star", "learned", "loss", 2, 1), ""),
     "live_straight": ("straighten", ("straight_after", 3), ""),
     "live_term": ("headroom", ("cycle", "transformer", "term", "strict"), ""),
+    "live_map_order": ("editing", ("path_star", "models", "node2vec", "strict"), ""),
     "live_rewired": ("spectrum", ("path_star", "transformer", "fiedler_energy"), "rewired"),
 }
 
