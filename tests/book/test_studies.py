@@ -21,6 +21,7 @@ LIVE = {
     "live_straight": ("straighten", ("straight_after", 3), ""),
     "live_term": ("headroom", ("cycle", "transformer", "term", "strict"), ""),
     "live_pretrained": ("pretrained", ("measures", "borders", "sentence: {}", "values", "strict_order", 0), ""),
+    "live_map_order": ("editing", ("path_star", "models", "node2vec", "strict"), ""),
     "live_rewired": ("spectrum", ("path_star", "transformer", "fiedler_energy"), "rewired"),
 }
 
