@@ -112,7 +112,7 @@ def word_of(judged_part):
     """Return what a chapter says of a part: holds, fails, undecided, void, not tested."""
     if judged_part is None:
         return "not tested"
-    return judged_part[1].get("word", HOLDS[judged_part[1]["holds"]])
+    return judged_part[1].get("word") or HOLDS[judged_part[1]["holds"]]
 
 
 def _row(claim, found):
@@ -226,10 +226,13 @@ def disagreements(root=book.ROOT, studies=None):
         if "asked" not in judgement or judgement["profile"] == "smoke":
             continue
         asked, records = judgement["asked"], everything[chapter]
-        word = judge(asked["tests"], records, at_least=asked["at_least"])[0]
+        word, tests = judge(asked["tests"], records, at_least=asked["at_least"])
         for key, otherwise in (("control", "not tested"), ("void", "void")):
             if asked[key] and judge(asked[key], records)[0] != "holds":
                 word = otherwise
+        names = [test[key] for test in tests for key in ("record", "against") if key in test]
+        if min(records[name]["n"] for name in names) < asked.get("seeds", 1):
+            word = "not tested"
         if word != judgement["word"]:
             said.append(f"{_name(identity, part)} in {chapter}: its records say {word!r}, it says {judgement['word']!r}.")
     for chapter, records in everything.items():

@@ -65,14 +65,9 @@ class Beside(NamedTuple):
     chance: float | None = None
 
     @property
-    def above_dealt(self) -> bool:
-        """Whether it exceeds what dealt rows score; False where none were dealt."""
-        return self.dealt is not None and self.dealt.exceeded(self.value)
-
-    @property
-    def above_local(self) -> bool:
-        """Whether it exceeds what local tables score; False where there are none."""
-        return self.local is not None and self.local.exceeded(self.value)
+    def nulls(self) -> tuple[Null, ...]:
+        """The nulls that were drawn."""
+        return tuple(null for null in (self.dealt, self.local) if null is not None)
 
 
 @dataclass(frozen=True, repr=False)
@@ -169,21 +164,25 @@ def judged(values: Mapping[str, Beside], why_no_order: str | None = None, best: 
     Source:
         Ours.
     """
-    near = [name for name in NEIGHBOURS if name in values and values[name].above_dealt]
+    near = [
+        name
+        for name in NEIGHBOURS
+        if name in values and all(null.exceeded(values[name].value) for null in values[name].nulls[:1])
+    ]
     stand_out = " and ".join(f"{LABELS[name]} {values[name].value:.2f}" for name in near)
     aside = f" Neighbours do stand out: {stand_out}." if near else " Neighbours do not stand out either."
     first = values.get("first_hop_accuracy")
     leaves = ""
-    if first is not None and first.above_dealt and first.above_local:
+    if first is not None and all(null.exceeded(first.value) for null in first.nulls):
         leaves = f" Leaves do find their first hop: {first.value:.2f}, chance {first.chance:.2f}."
         aside += leaves
     strict = values.get("strict_order")
     if strict is None:
         return "small", f"Too small to say: {why_no_order}.{aside}"
-    nulls, value = [null for null in (strict.dealt, strict.local) if null is not None], strict.value
+    nulls, value = strict.nulls, strict.value
     needed = max(null.needed for null in nulls)
     if all(null.exceeded(value) for null in nulls):
-        z = ", ".join("-" if z is None else f"{z:.1f}" for z in (null.z(value) for null in nulls))
+        z = ", ".join("-" if null.z(value) is None else f"{null.z(value):.1f}" for null in nulls)
         faint = "A faint map" if value - max(null.mean for null in nulls) < FAINT else "A map"
         return "map", f"{faint}: strict order {value:.2f}, above dealt rows and the local table (z {z}).{leaves}"
     if needed >= best:

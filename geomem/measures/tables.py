@@ -168,7 +168,7 @@ def _state_dict(path: Path, tensor: str | None) -> tuple[Tensor, None, str]:
     except Exception:  # as above
         raise ValueError(f"{path.name} must hold tensors alone, got other Python objects or a damaged file, and neither is "
                          "loaded. Save torch.save(model.state_dict(), path).") from None  # fmt: skip
-    tensors = dict(_tensors(whole))
+    tensors: dict[str, Tensor] = dict(_tensors(whole))
     key = _chosen({name: tuple(value.shape) for name, value in tensors.items()}, tensor, path.name)
     return tensors[key].to_dense() if tensors[key].is_sparse else tensors[key], None, f"tensor {key!r}" if key else "tensor"
 

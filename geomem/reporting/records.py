@@ -86,6 +86,7 @@ def claim(
     at_least: int | None = None,
     control: Sequence = (),
     void: Sequence = (),
+    seeds: int = 1,
     holds: bool | None = None,
     evidence: Sequence[str] = (),
     part: str | None = None,
@@ -100,6 +101,7 @@ def claim(
         at_least: How many of the tests must hold; by default all.
         control: Tests that must hold, or the claim is not tested.
         void: Tests that must hold, or the claim is void: there is nothing to compare, and it does not count.
+        seeds: How many independent seeds every record of the tests must have, or the claim is not tested.
         holds: Without tests: whether the criterion is met; None if its control failed or it was not run: not tested.
         evidence: Names of records of the same chapter to show beside it, besides those of the tests; at least one in all.
         part: Which part of the claim, where it has several.
@@ -135,9 +137,18 @@ def claim(
             found = judge(required, _KEPT)[1] if required else []
             word = otherwise if any(test["word"] != "holds" for test in found) else word
             controls += found
+        names = [test[key] for test in judged for key in ("record", "against") if key in test]
+        if min(_KEPT[name]["n"] for name in names) < _checks.integer("seeds", seeds, least=1):
+            word = "not tested"
         names = [test[key] for test in judged + controls for key in ("record", "against") if key in test]
         evidence = list(dict.fromkeys([*names, *evidence]))
-        asked = {"tests": _listed(tests), "at_least": at_least, "control": _listed(control), "void": _listed(void)}
+        asked = {
+            "tests": _listed(tests),
+            "at_least": at_least,
+            "control": _listed(control),
+            "void": _listed(void),
+            "seeds": seeds,
+        }
         data |= {"asked": asked, "tests": _short(judged), "control": _short(controls)}
     if profile == "smoke":
         word = "not tested"

@@ -85,7 +85,9 @@ def test_a_claim_follows_from_its_records_and_a_failed_control_tests_nothing(mon
     assert shown[-1]["record"]["values"] == [0.5, 0.5] and "interval" in shown[-1]["record"]
     gm.claim("C4", tests=[("answers", ">=", 0.9)])
     gm.claim("C4", tests=[("answers", ">=", 0.9)], control=[("fitted", ">=", 0.99)])
-    held, void = (kept["claim"] for kept in shown[-2:])
+    gm.claim("C4", tests=[("answers", ">=", 0.9)], seeds=5)
+    held, void, few = (kept["claim"] for kept in shown[-3:])
+    assert few["word"] == "not tested" and few["tests"] == held["tests"]
     assert (held["holds"], held["word"], held["evidence"]) == (True, "holds", ["answers"])
     assert (void["holds"], void["word"], void["evidence"]) == (None, "not tested", ["answers", "fitted"])
     assert held["tests"][0]["threshold"] == 0.9 and held["asked"]["tests"] == [["answers", ">=", 0.9]]
