@@ -22,8 +22,8 @@ BLOCK, PAIRS = 500_000, 20_000
 """Pairs that are looked at, from a sample of nodes where there are more; and those that a draw of a null puts in order."""
 LEAST, SLOW = 100, 20
 """Nodes at which pairs begin at least; and draws of a null of recall on a graph whose pairs are not all looked at."""
-SPECTRAL = 1_500
-"""Most nodes whose whole spectrum is found: seconds, and memory for two arrays of nodes by nodes."""
+SPECTRAL, LEADING = 1_500, 16
+"""Most nodes whose whole spectrum is found: seconds, and memory for two arrays of nodes by nodes; beyond, this many dims."""
 HEAT = (1.0, 2.0, 4.0, 8.0, 16.0)
 """Times of the heat kernels that show how high a map's strict order can be on a graph."""
 
@@ -131,19 +131,27 @@ class _Asked:
         self.neighbours = coo_array((np.ones(len(heads)), (heads, tails)), shape=(n, n)).tocsr()
 
     def _find_spectrum(self) -> None:
-        """Find the spectrum of a graph that is not too large, and what its Fiedler energy is compared with."""
-        self.spectrum, self.leading = Spectrum(self.graph) if self.graph.n_nodes <= SPECTRAL else None, None
+        """Find the spectrum, its leading part where a graph is large, and what the Fiedler energy is compared with."""
+        n, self.leading, self.few = self.graph.n_nodes, None, None
+        self.spectrum = Spectrum(self.graph) if n <= SPECTRAL else None
+        dims = n - int(self.graph.components().max()) - 1
         if self.spectrum is None:
-            self.silent["fiedler_energy"] = f"the whole spectrum is found up to {SPECTRAL:,} nodes"
+            try:
+                self.few = Spectrum(self.graph, dims=LEADING)
+            except ValueError as error:  # too many equal eigenvalues, or none that the solver converges for
+                self.silent["fiedler_energy"] = f"its leading directions were not found ({str(error)[:80]})"
+                return
+        found = self.spectrum or self.few
+        if found.fiedler_dims in (0, dims):
+            self.few, why = None, f"they are more than {LEADING}" if self.few else "all directions are one eigenspace"
+            self.silent["fiedler_energy"] = f"no Fiedler space stands out: {why}"
             return
-        trivial = self.spectrum.trivial.tolist()
-        dims = int(self.spectrum.multiplicities[~self.spectrum.trivial].sum())
-        if self.spectrum.fiedler_dims in (0, dims):
-            self.silent["fiedler_energy"] = "all non-trivial directions are one eigenspace"
-            return
-        self.chance["fiedler_energy"] = self.spectrum.fiedler_dims / dims
-        self.leading = self.spectrum.basis(self.spectrum.fiedler_dims)
-        self.trivial = torch.cat([base for base, is_so in zip(self.spectrum.bases, trivial, strict=True) if is_so], dim=1)
+        self.chance["fiedler_energy"] = found.fiedler_dims / dims
+        if self.spectrum is not None:
+            trivial = self.spectrum.trivial.tolist()
+            self.leading = self.spectrum.basis(self.spectrum.fiedler_dims)
+            bases = zip(self.spectrum.bases, trivial, strict=True)
+            self.trivial = torch.cat([base for base, is_so in bases if is_so], dim=1)
 
     def summed(self, rows: Tensor) -> Tensor:
         """Return the local table: each node is the sum of its neighbours' rows."""
@@ -178,6 +186,8 @@ class _Asked:
         if self.leading is not None:
             total = (rows - self.trivial @ (self.trivial.mT @ rows)).square().sum()
             found["fiedler_energy"] = float((self.leading.mT @ rows).square().sum() / total) if total > 0 else 0.0
+        if self.few is not None:
+            found["fiedler_energy"] = float(self.few.fiedler_energy(rows))
         if g.root is not None:
             found["first_hop_accuracy"] = float(first_hop_accuracy(unit, g))
         far = self.hops[self.there]

@@ -8,6 +8,7 @@ from tools import book
 
 PAGE = (book.ROOT / "book/own_model.md").read_text(encoding="utf8")
 BLOCKS = re.findall(r"```python\n(.*?)```", PAGE, re.DOTALL)
+WHOLE = "france spain italy germany poland austria hungary romania ukraine russia".split()
 HUB = '"sentence-transformers/all-MiniLM-L6-v2"'
 
 
@@ -20,15 +21,24 @@ def test_examples_have_at_most_twenty_lines_that_fit_and_name_one_model():
 
 def tiny_model(folder):
     """Write a BERT of one layer with a vocabulary of the alphabet and some whole names, as transformers saves it."""
-    from transformers import BertConfig, BertModel, BertTokenizerFast
+    from tokenizers import Tokenizer, models, normalizers, pre_tokenizers, processors
+    from transformers import BertConfig, BertModel, PreTrainedTokenizerFast
 
     letters = list("abcdefghijklmnopqrstuvwxyz?.'-")
-    vocabulary = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]", *letters, *(f"##{letter}" for letter in letters)]
-    vocabulary += ["france", "spain", "italy", "germany", "poland", "austria", "hungary", "romania", "ukraine", "russia"]
-    (folder / "vocab.txt").write_text("\n".join(vocabulary), encoding="utf8")
-    BertTokenizerFast(vocab_file=str(folder / "vocab.txt")).save_pretrained(folder)
+    special = {
+        "pad_token": "[PAD]",
+        "unk_token": "[UNK]",
+        "cls_token": "[CLS]",
+        "sep_token": "[SEP]",
+        "mask_token": "[MASK]",
+    }
+    words = [*special.values(), *letters, *(f"##{letter}" for letter in letters), *WHOLE]
+    whole = Tokenizer(models.WordPiece({word: number for number, word in enumerate(words)}, unk_token="[UNK]"))
+    whole.normalizer, whole.pre_tokenizer = normalizers.BertNormalizer(), pre_tokenizers.BertPreTokenizer()
+    whole.post_processor = processors.BertProcessing(("[SEP]", words.index("[SEP]")), ("[CLS]", words.index("[CLS]")))
+    PreTrainedTokenizerFast(tokenizer_object=whole, **special).save_pretrained(folder)
     sizes = dict(hidden_size=16, num_hidden_layers=1, num_attention_heads=2, intermediate_size=32)
-    BertModel(BertConfig(vocab_size=len(vocabulary), **sizes)).save_pretrained(folder)
+    BertModel(BertConfig(vocab_size=len(words), **sizes)).save_pretrained(folder)
 
 
 @pytest.mark.filterwarnings("default")  # of transformers, which is not ours

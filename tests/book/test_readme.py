@@ -1,7 +1,6 @@
 """The commands that README.md shows for a file and a table of one's own do what it says."""
 
 import json
-import re
 
 import numpy as np
 import pytest
@@ -11,7 +10,7 @@ from geomem import cli
 from tools import book
 
 README = (book.ROOT / "README.md").read_text(encoding="utf8")
-(OWN,) = [block.splitlines() for block in re.findall(r"```\n(.*?)```", README, re.DOTALL) if "geomem measure" in block]
+(OWN,) = [block.strip().splitlines() for block in README.split("```")[1::2] if "geomem measure" in block]
 
 
 @pytest.fixture(scope="module")

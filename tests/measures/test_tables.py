@@ -190,7 +190,7 @@ def zipped(text):
     ("t.txt", b"only words here\n", "a row must be a name and 2 numbers"),
     ("t.vec", b"2 3\na 1 2 3\nb 1 2\n", "line 3"),
     ("t.vec", b"\xff\xfea", "."),
-    ("t.parquet", b"PAR1\0\0", "binary file"),
+    ("t.parquet", b"PAR1\0\0", "a Parquet file"),
 ])  # fmt: skip
 def test_what_cannot_be_read_is_refused_in_a_sentence(tmp_path, name, data, match):
     (tmp_path / name).write_bytes(data)

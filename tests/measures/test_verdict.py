@@ -165,7 +165,12 @@ def node2vec_of_arms(g):
 def test_beyond_all_pairs_nothing_dense_is_made():
     g = gm.path_star(1500, 5)
     found = gm.measure(noise(g, 100, 8), g, null=20)
-    assert found.kind == "chance" and "fiedler_energy" in found.silent and found.sampled == 100
+    assert found.kind == "chance" and found.energy is None and found.sampled == 100
+    ring = gm.cycle(2000)
+    angle = 2 * torch.pi * torch.arange(2000) / 2000
+    found = gm.measure(torch.stack([angle.cos(), angle.sin()], dim=1), ring, null=20)
+    assert found.kind == "map" and found.values["fiedler_energy"].value > 0.999
+    assert found.values["fiedler_energy"].dealt.highest < 0.02
 
 
 @pytest.mark.parametrize(("table", "graph", "match"), [

@@ -5,6 +5,7 @@ import pytest
 
 from geomem import runner
 from geomem.runner import parameters
+from geomem.runner.facts import READING
 from geomem.runner.notebooks import of_notebook
 from geomem.runner.parameters import Parameter
 from tools import book
@@ -251,12 +252,15 @@ def test_a_file_that_is_wrong_is_one_sentence(known, tmp_path, text, message):
 
 
 def test_a_word_that_a_chapter_does_not_know_is_refused_before_anything_runs():
-    """Every str parameter of the book is a choice, a key, or a graph by its name or file."""
+    """Every str parameter of the book is a choice, a key, or a graph by its name or file, or says how its facts are written."""
     for path in runner.chapters():
         for name, parameter in of_notebook(path).items():
-            if parameter.kind == "str":
+            if parameter.kind == "str" and name not in READING:
                 with pytest.raises(ValueError, match="must be one of"):
                     parameters.values({name: parameter}, [f"{name}=nonesuch"])
+    eleven = of_notebook(runner.chapter("11"))
+    assert not any(eleven[name].is_file for name in READING)  # sep=/ is no path
+    assert parameters.values(eleven, ["sep=/", "columns=a.1,b.2"]) == {"sep": "/", "columns": "a.1,b.2"}
 
 
 def test_the_keys_of_a_dictionary_of_the_chapter_are_the_options():
