@@ -64,6 +64,11 @@ class Beside(NamedTuple):
     local: Null | None = None
     chance: float | None = None
 
+    @property
+    def nulls(self) -> tuple[Null, ...]:
+        """The nulls that were drawn."""
+        return tuple(null for null in (self.dealt, self.local) if null is not None)
+
 
 @dataclass(frozen=True, repr=False)
 class Measured:
@@ -159,18 +164,22 @@ def judged(values: Mapping[str, Beside], why_no_order: str | None = None, best: 
     Source:
         Ours.
     """
-    near = [name for name in NEIGHBOURS if name in values and values[name].dealt.exceeded(values[name].value)]
+    near = [
+        name
+        for name in NEIGHBOURS
+        if name in values and all(null.exceeded(values[name].value) for null in values[name].nulls[:1])
+    ]
     stand_out = " and ".join(f"{LABELS[name]} {values[name].value:.2f}" for name in near)
     aside = f" Neighbours do stand out: {stand_out}." if near else " Neighbours do not stand out either."
     first = values.get("first_hop_accuracy")
     leaves = ""
-    if first is not None and first.dealt.exceeded(first.value) and first.local.exceeded(first.value):
+    if first is not None and all(null.exceeded(first.value) for null in first.nulls):
         leaves = f" Leaves do find their first hop: {first.value:.2f}, chance {first.chance:.2f}."
         aside += leaves
     strict = values.get("strict_order")
     if strict is None:
         return "small", f"Too small to say: {why_no_order}.{aside}"
-    nulls, value = (strict.dealt, strict.local), strict.value
+    nulls, value = strict.nulls, strict.value
     needed = max(null.needed for null in nulls)
     if all(null.exceeded(value) for null in nulls):
         z = ", ".join("-" if null.z(value) is None else f"{null.z(value):.1f}" for null in nulls)

@@ -1,7 +1,7 @@
 """Read a table of embeddings from a file: one function a format. Nothing in a file is ever executed: no pickle is loaded."""
 
 import warnings
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -168,12 +168,12 @@ def _state_dict(path: Path, tensor: str | None) -> tuple[Tensor, None, str]:
     except Exception:  # as above
         raise ValueError(f"{path.name} must hold tensors alone, got other Python objects or a damaged file, and neither is "
                          "loaded. Save torch.save(model.state_dict(), path).") from None  # fmt: skip
-    tensors = dict(_tensors(whole))
+    tensors: dict[str, Tensor] = dict(_tensors(whole))
     key = _chosen({name: tuple(value.shape) for name, value in tensors.items()}, tensor, path.name)
     return tensors[key].to_dense() if tensors[key].is_sparse else tensors[key], None, f"tensor {key!r}" if key else "tensor"
 
 
-def _tensors(whole, name: str = ""):
+def _tensors(whole, name: str = "") -> Iterator[tuple[str, Tensor]]:
     """Yield every tensor of nested dictionaries, by its dotted name."""
     if isinstance(whole, Tensor):
         yield name, whole

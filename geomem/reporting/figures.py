@@ -15,7 +15,7 @@ from torch import Tensor
 
 from .. import _checks
 from ..graphs import Graph, node_table
-from ..measures import Measured
+from ..measures import Measured, match_rows
 from ..spectral import EIGENVALUE_TOL, Spectrum
 from .fonts import writable
 from .statistics import mean_sd, spread
@@ -372,8 +372,8 @@ DRAWN = 500
 def measured(found: Measured) -> np.ndarray:
     """Draw what ``measure`` found: the graph, its table in two components, the cosine by hops and the cumulative energy.
 
-    The grey band is what dealt rows score, from the lowest of the draws to the highest. A graph of more than 500 nodes is
-    not drawn, and one of more than 1,500 has no energy.
+    The grey band is what dealt rows score, from the lowest of the draws to the highest. Of a graph in pieces the largest is
+    drawn; a graph of more than 500 nodes is not drawn, and one of more than 1,500 has no energy.
 
     Args:
         found: The result of ``measure``.
@@ -382,6 +382,9 @@ def measured(found: Measured) -> np.ndarray:
         The axes, ``(1, panels)``.
     """
     graph, rows = found.matched.graph, found.matched.rows
+    pieces = graph.components()
+    largest = (pieces == pieces.mode().values).nonzero().flatten().tolist()
+    rows, graph = match_rows({graph.labels[u]: rows[u] for u in largest}, graph)[:2]
     kept = ["graph", "table"] * (graph.n_nodes <= DRAWN) + ["cosine by hops"] + ["energy"] * (found.energy is not None)
     axes = panels(1, len(kept), height=2.6)
     for ax, what in zip(axes[0], kept, strict=True):
@@ -390,7 +393,7 @@ def measured(found: Measured) -> np.ndarray:
             draw_graph(graph, ax, size=18 if graph.n_nodes > 20 else None)
         elif what == "table":
             embedding(rows, graph, ax, size=18 if graph.n_nodes > 20 else None, labels=None)
-        elif what == "energy":
+        elif what == "energy" and found.energy is not None:
             cumulative({"geometric": found.energy[None]}, ax)
         else:
             reach = np.arange(1, len(found.hops) + 1)

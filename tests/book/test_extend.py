@@ -100,7 +100,7 @@ def test_the_new_task_teaches_another_ring_and_is_read_back_from_a_file(run, tmp
     result, task = shown["run"], shown["task"]
     assert isinstance(task, GraphTask) and result.history[-1]["edge_recall"] == 1
     curve = gm.cosine_by_hops(result.model.embedding[:15].detach(), task.graph)
-    assert curve[2] > 0.5 and curve[1] < -0.5
+    assert curve[2] > 0.5 and curve[1] < 0 and curve.argmin() == 1
     result.save(tmp_path)
     again = gm.load_result(tmp_path)
     assert type(again.task) is type(task) and again.task.edges.tolist() == task.edges.tolist()

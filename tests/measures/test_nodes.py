@@ -112,7 +112,7 @@ def _random(n, seed):
         (lambda g: NodeSample(g, 13), ValueError, "n must be at most the 12 nodes of Graph.'cycle.12"),
         (lambda g: NodeSample(g, 1), ValueError, "n must be at least 2, got 1"),
         (lambda g: NodeSample(g, 2.5), TypeError, "n must be an integer"),
-        (lambda g: NodeSample(g, 4).geometric_order(noise(11, 2)), ValueError, "E must have one row a node"),
+        (lambda g: NodeSample(g, 4).geometric_order(noise(11, 2)), ValueError, "E must have one row per node"),
         (lambda g: NodeSample(g, 4).edge_recall(noise(5, 12)), ValueError, "scores must have shape"),
         (lambda g: NodeSample(g, 4).geometric_share(noise(12, 2), noise(5, 12)), ValueError, "scores must be finite, shape"),
         (lambda g: NodeSample(g, 4).geometric_order(noise(12, 2), min_hops=6), ValueError, "needs two different distances"),

@@ -21,7 +21,7 @@ def test_of_a_graph_with_paths_the_root_says_the_same(g):
     bare, E = gm.Graph(n_nodes=g.n_nodes, edges=g.edges), noise(2, g.n_nodes, 3)
     for measure in (gm.first_hop_accuracy, gm.arm_separation, measures.silhouette):
         torch.testing.assert_close(measure(E, bare, root=g.root), measure(E, g))
-        some = g.leaves[:3]
+        some = g.leaves[::3]  # of several arms
         torch.testing.assert_close(measure(E, bare, root=g.root, leaves=some), measure(E, g, leaves=some))
 
 

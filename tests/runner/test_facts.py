@@ -6,7 +6,7 @@ import pytest
 from geomem import cli, runner
 from geomem.graphs import reading
 from geomem.runner.facts import check_facts
-from geomem.runner.parameters import of_notebook
+from geomem.runner.notebooks import of_notebook
 
 ELEVEN = runner.chapter("11")
 SHAPES = {

@@ -146,7 +146,7 @@ def test_angles_need_the_leading_spaces_alone():
             "dims must be None for energy on neg",
         ),
         (lambda g: gm.Spectrum(g, dims=3).fiedler_energy(noise(99, 2), 9), ValueError, "dimensions that were found, got 9"),
-        (lambda g: gm.Spectrum(g, dims=3).energy(noise(98, 2)), ValueError, "E must have one row a node"),
+        (lambda g: gm.Spectrum(g, dims=3).energy(noise(98, 2)), ValueError, "E must have one row per node"),
         (lambda g: gm.Spectrum(gm.grid(80, 80)), ValueError, "Write dims=16 for the leading sixteen"),
         (lambda g: gm.gradient_flow(gm.grid(80, 80)), ValueError, "Go on with node2vec.blockwise_flow"),
         (lambda g: gm.train_ensemble(gm.grid(80, 80)), ValueError, "Go on with train: train.model, EdgeTask.graph."),
