@@ -9,7 +9,7 @@ import math
 import tomllib
 
 import geomem as gm
-from geomem.reporting import judge
+from geomem.reporting.records import answer
 from tools import book
 
 VERDICTS = ("reproduced", "reproduced (small)", "in part", "not reproduced", "undecided", "not tested")
@@ -225,14 +225,7 @@ def disagreements(root=book.ROOT, studies=None):
     for (identity, part), (chapter, judgement, _) in found.items():
         if "asked" not in judgement or judgement["profile"] == "smoke":
             continue
-        asked, records = judgement["asked"], everything[chapter]
-        word, tests = judge(asked["tests"], records, at_least=asked["at_least"])
-        for key, otherwise in (("control", "not tested"), ("void", "void")):
-            if asked[key] and judge(asked[key], records)[0] != "holds":
-                word = otherwise
-        names = [test[key] for test in tests for key in ("record", "against") if key in test]
-        if min(records[name]["n"] for name in names) < asked.get("seeds", 1):
-            word = "not tested"
+        word = answer({"void": [], "seeds": 1} | judgement["asked"], everything[chapter])[0]
         if word != judgement["word"]:
             said.append(f"{_name(identity, part)} in {chapter}: its records say {word!r}, it says {judgement['word']!r}.")
     for chapter, records in everything.items():

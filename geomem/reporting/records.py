@@ -3,7 +3,7 @@
 import json
 import re
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -131,32 +131,33 @@ def claim(
     data: dict[str, Any] = {"id": id, "part": part}
     word = {True: "holds", False: "fails", None: "not tested"}[holds]
     if tests:
-        word, judged = judge(tests, _KEPT, at_least=at_least)
-        controls = []
-        for required, otherwise in ((control, "not tested"), (void, "void")):
-            found = judge(required, _KEPT)[1] if required else []
-            word = otherwise if any(test["word"] != "holds" for test in found) else word
-            controls += found
-        names = [test[key] for test in judged for key in ("record", "against") if key in test]
-        if min(_KEPT[name]["n"] for name in names) < _checks.integer("seeds", seeds, least=1):
-            word = "not tested"
-        names = [test[key] for test in judged + controls for key in ("record", "against") if key in test]
+        _checks.integer("seeds", seeds, least=1)
+        asked = {"tests": tests, "at_least": at_least, "control": control, "void": void, "seeds": seeds}
+        word, found, controls = answer(asked, _KEPT)
+        names = [test[key] for test in found + controls for key in ("record", "against") if key in test]
         evidence = list(dict.fromkeys([*names, *evidence]))
-        asked = {
-            "tests": _listed(tests),
-            "at_least": at_least,
-            "control": _listed(control),
-            "void": _listed(void),
-            "seeds": seeds,
-        }
-        data |= {"asked": asked, "tests": _short(judged), "control": _short(controls)}
-    if profile == "smoke":
-        word = "not tested"
+        asked = {key: _listed(value) for key, value in asked.items()}
+        data |= {"asked": asked, "tests": _short(found), "control": _short(controls)}
+    smoke = profile == "smoke"
+    word = "not tested" if smoke else word
     data |= {"holds": {"holds": True, "fails": False}.get(word), "word": word}
+    data |= {"evidence": list(evidence), "profile": profile}
     verdict = {"holds": "the criterion is met", "fails": "the criterion is not met"}.get(word, word)
     where = f"{id}, {part}" if part else id
-    data |= {"evidence": list(evidence), "profile": profile}
-    _show(f"{where}: {'not judged (smoke)' if profile == 'smoke' else verdict}.", {"claim": data})
+    _show(f"{where}: {'not judged (smoke)' if smoke else verdict}.", {"claim": data})
+
+
+def answer(asked: Mapping, records: Mapping[str, dict]) -> tuple[str, list[dict], list[dict]]:
+    """Return the word for what a claim asked of records, its tests as judged, and those of its controls."""
+    word, found = judge(asked["tests"], records, at_least=asked["at_least"])
+    controls = []
+    for key, otherwise in (("control", "not tested"), ("void", "void")):
+        required = judge(asked[key], records)[1] if asked[key] else []
+        word = otherwise if any(test["word"] != "holds" for test in required) else word
+        controls += required
+    names = [test[key] for test in found for key in ("record", "against") if key in test]
+    few = min(records[name]["n"] for name in names) < asked["seeds"]
+    return "not tested" if few else word, found, controls
 
 
 def _listed(tests):
