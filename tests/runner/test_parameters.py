@@ -252,7 +252,7 @@ def test_a_file_that_is_wrong_is_one_sentence(known, tmp_path, text, message):
 
 
 def test_a_word_that_a_chapter_does_not_know_is_refused_before_anything_runs():
-    """Every str parameter of the book is a choice, a key, or a graph by its name or file, or says how its facts are written."""
+    """Every str parameter of the book is a choice, a key, or a graph by name or file, or says how facts are written."""
     for path in runner.chapters():
         for name, parameter in of_notebook(path).items():
             if parameter.kind == "str" and name not in READING:
