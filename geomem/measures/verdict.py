@@ -132,22 +132,22 @@ class _Asked:
 
     def _find_spectrum(self) -> None:
         """Find the spectrum, its leading part where a graph is large, and what the Fiedler energy is compared with."""
-        n, self.leading, self.few = self.graph.n_nodes, None, None
-        self.spectrum = Spectrum(self.graph) if n <= SPECTRAL else None
+        n, self.spectrum, self.leading, self.few = self.graph.n_nodes, None, None, None
+        try:
+            found = Spectrum(self.graph, dims=None if n <= SPECTRAL else LEADING)
+        except ValueError as error:  # the solver of large graphs does not converge for every one
+            self.silent["fiedler_energy"] = f"its leading directions were not found ({str(error)[:80]})"
+            return
+        self.spectrum = found if n <= SPECTRAL else None
         dims = n - int(self.graph.components().max()) - 1
-        if self.spectrum is None:
-            try:
-                self.few = Spectrum(self.graph, dims=LEADING)
-            except ValueError as error:  # too many equal eigenvalues, or none that the solver converges for
-                self.silent["fiedler_energy"] = f"its leading directions were not found ({str(error)[:80]})"
-                return
-        found = self.spectrum or self.few
         if found.fiedler_dims in (0, dims):
-            self.few, why = None, f"they are more than {LEADING}" if self.few else "all directions are one eigenspace"
+            why = f"it has more than {LEADING} dimensions" if self.spectrum is None else "all directions are one eigenspace"
             self.silent["fiedler_energy"] = f"no Fiedler space stands out: {why}"
             return
         self.chance["fiedler_energy"] = found.fiedler_dims / dims
-        if self.spectrum is not None:
+        if self.spectrum is None:
+            self.few = found
+        else:
             trivial = self.spectrum.trivial.tolist()
             self.leading = self.spectrum.basis(self.spectrum.fiedler_dims)
             bases = zip(self.spectrum.bases, trivial, strict=True)
