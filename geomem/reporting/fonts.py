@@ -8,6 +8,8 @@ from matplotlib.ft2font import FT2Font
 
 OWN = "DejaVu Sans"
 """What matplotlib brings along and draws with."""
+EMPTY = ("Last Resort", "Adobe Blank")
+"""Fonts that claim every character and draw a box, or nothing, for each."""
 
 
 def fonts_for(texts: Iterable[str]) -> tuple[str, ...] | None:
@@ -59,7 +61,8 @@ def _families(lacking: frozenset[str]) -> tuple[str, ...] | None:
     """Return our own family and the fewest others of the system that have the characters it lacks, found one by one."""
     families, rest = [OWN], set(lacking)
     for font in font_manager.fontManager.ttflist if rest else ():
-        has = rest & _characters(font.fname) if font.name not in families else set()
+        skipped = font.name in families or font.name.startswith(EMPTY)
+        has = set() if skipped else rest & _characters(font.fname)
         if has:
             families.append(font.name)
             rest -= has
