@@ -109,6 +109,7 @@ def test_numbered_nodes_in_another_order_are_not_guessed_at(tmp_path, capsys):
     assert orders["number"] > 0.95 > 0.5 > orders["order"]
 
 
+@pytest.mark.slow
 def test_a_graph_too_large_to_draw_has_its_curves(tmp_path):
     g = gm.cycle(600)
     found = gm.measure(torch.randn(600, 4, generator=torch.Generator().manual_seed(100)), g, null=20)

@@ -53,6 +53,7 @@ def test_batches_keep_their_shape_and_their_values():
         torch.testing.assert_close((found.value[1, 2], found.error[1, 2]), (one.value, one.error))
 
 
+@pytest.mark.slow
 def test_the_error_is_how_far_samples_lie_from_the_whole():
     g = gm.Graph.from_networkx(nx.connected_watts_strogatz_graph(160, 6, 0.1, seed=4))
     E, scores = case(g)

@@ -41,6 +41,7 @@ def test_a_known_table_gets_its_verdict_for_every_seed(table, graph):
     assert [one.kind for one in found] == [kind] * len(SEEDS), [one.verdict for one in found]
 
 
+@pytest.mark.slow
 def test_false_alarms_are_as_rare_as_the_rule_says():
     """A random table is one more draw: above 20 others once in 21 times for each measure, and by three sd rarer still."""
     g, alarms = gm.grid(6, 6), 0
@@ -141,6 +142,7 @@ def test_the_verdict_follows_from_the_numbers_alone():
     )
 
 
+@pytest.mark.slow
 def test_a_large_graph_is_measured_at_a_sample_and_says_so():
     g = gm.path_star(300, 5)
     table = node2vec_of_arms(g)
