@@ -116,7 +116,7 @@ def test_plain_papermill_gives_the_same_numbers(tmp_path):
         (["sweep", "01", "--scheduler", "slurm"], "scheduler must be 'local' or tcp://HOST:PORT, got 'slurm'"),
         (["sweep", "01", "--workers", "0"], "workers must be at least 1, got 0"),
         (["sweep", "01", "--out", "/proc/geomem"], "folder must be one that can be written to"),
-        (["sweep", "train"], "what follows train must be one of 'path-star', 'tree-star', 'in-context', got ''"),
+        (["sweep", "train"], "what follows train must be one of 'path-star', 'tree-star', 'in-context', 'edges', got ''"),
         (["sweep", "train", "path-sta"], "Did you mean 'path-star'?"),
         (["sweep", "train", "path-star", "-p", "degree=4,5"], "length must be given: write -p length=VALUE"),
         (["sweep", "train", "path-star", "-p", "degree=4", "-p", "length=3", "-p", "out=x"], "no parameter 'out'"),

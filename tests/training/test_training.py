@@ -730,7 +730,7 @@ def test_cuda_where_there_is_none_is_refused():
         (ValueError, "weight_decay must be finite and at least 0", {"weight_decay": -0.1}),
         (ValueError, "arms must be at least 0, got -1", {"arms": -1}),
         (ValueError, "table must be one of 'adam', 'rms', got 'sgd'", {"arms": 2, "table": "sgd"}),
-        (ValueError, "table must be 'adam' in a stage without arms, got 'rms'. Set arms above 0", {"table": "rms"}),
+        (ValueError, "table must be 'adam' in a stage without arms and nodes, got 'rms'", {"table": "rms"}),
     ],
 )
 def test_a_wrong_stage_is_refused_by_name(kind, message, options):
