@@ -157,8 +157,7 @@ def few_arms(task: PathTask, size: Size = LAPTOP, *, arms: int | None = None) ->
         >>> [stage.steps for stage in few_arms(PathTask(path_star(5000, 5), target="first"))]
         [782, 977]
     """
-    d = len(task.graph.paths)
-    arms = min(ARMS, d) if arms is None else arms
+    d, arms = _arms(task, arms)
     lr = min(LR, 3e-3 * math.sqrt(arms / ARMS * 5000 / d))
     facts, paths = (math.ceil(passes * d / arms) for passes in (20, 25))
     first = Stage(facts, lr, arms=arms, schedule="constant")
@@ -185,8 +184,7 @@ def map_then_paths(task: PathTask, size: Size = LAPTOP, *, arms: int | None = No
         >>> [stage.node2vec for stage in map_then_paths(PathTask(path_star(5000, 5), target="first"))]
         [10.0, 10.0]
     """
-    d = len(task.graph.paths)
-    arms = min(ARMS, d) if arms is None else arms
+    d, arms = _arms(task, arms)
     shared = {"arms": arms, "node2vec": TERM, "decay": 0.0}
     steps = max(size.least_steps, math.ceil(24 * d / arms))
     first = Stage(steps, size.lr, schedule="constant", **shared)
@@ -210,8 +208,7 @@ def node2vec_by_arms(task: EdgeTask, *, arms: int | None = None, passes: int = 6
         >>> node2vec_by_arms(EdgeTask(path_star(640, 3)))[0].decay
         0.8
     """
-    d = len(task.graph.paths)
-    arms = min(ARMS, d) if arms is None else arms
+    d, arms = _arms(task, arms)
     return [Stage(math.ceil(passes * d / arms), 0.1, arms=arms, table="rms", decay=4.0 * arms / d, warmup=49)]
 
 
@@ -238,6 +235,12 @@ def few_nodes(
     heads = len(task.edges[:, 1].unique())
     nodes = min(NODES, heads) if nodes is None else nodes
     return [Stage(math.ceil(passes * heads / nodes), size.lr, nodes=nodes, candidates=candidates)]
+
+
+def _arms(task: PathTask | EdgeTask, arms: int | None) -> tuple[int, int]:
+    """Return how many arms the star has, and how many a step draws: by default 128, or all there are."""
+    d = len(task.graph.paths)
+    return d, min(ARMS, d) if arms is None else arms
 
 
 def _with_paths(task: PathTask, size: Size, steps: int, path_weight: float, *, schedule="constant", **other) -> Stage:

@@ -9,6 +9,7 @@ import torch
 import geomem as gm
 from geomem.training.candidates import Questions
 from geomem.training.neighbourhoods import Neighbourhoods
+from tests.training.test_candidates import LAST, assert_close, trained
 
 WIDTH = 5
 
@@ -103,20 +104,6 @@ def test_the_gradient_is_that_of_the_value_it_reports():
 
 
 # --- through train
-
-LAST = dict(weight_decay=0.2, decay=0.7, node2vec=0.4)
-
-
-def trained(task, stages, **shape):
-    """Train a small model in float64."""
-    shape = {"width": 8, "heads": 2, "layers": 1, "init_std": 0.3, "core_std": 0.3, "seed": 1} | shape
-    model = gm.SequenceModel(task.vocabulary.n_tokens, **shape).double()
-    return gm.train(model, task, stages, seed=3, snapshots=[], device="cpu")
-
-
-def assert_close(a, b):
-    for (name, p), q in zip(a.model.named_parameters(), b.model.parameters(), strict=True):
-        torch.testing.assert_close(p, q, rtol=1e-8, atol=1e-8, msg=lambda text, name=name: name + text)
 
 
 @pytest.mark.parametrize("shape", [{"layers": 2}, {"core": "mamba"}, {"core": "linear"}, {"frozen": True}], ids=repr)
