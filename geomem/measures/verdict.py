@@ -2,9 +2,7 @@
 
 import math
 
-import numpy as np
 import torch
-from scipy.sparse import coo_array
 from torch import Tensor
 
 from .. import _checks
@@ -127,8 +125,7 @@ class _Asked:
             self.silent["first_hop_accuracy"] = "the graph has no root"
         else:
             self.chance["first_hop_accuracy"] = 1 / len(graph.first_hops)
-        heads, tails = graph.directed_edges().numpy().T
-        self.neighbours = coo_array((np.ones(len(heads)), (heads, tails)), shape=(n, n)).tocsr()
+        self.neighbours = graph.sparse()
 
     def _find_spectrum(self) -> None:
         """Find the spectrum, its leading part where a graph is large, and what the Fiedler energy is compared with."""
