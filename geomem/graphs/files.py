@@ -30,8 +30,8 @@ def read_edges(
     """Read a graph from a file of facts; what is not given is found where the file leaves no doubt.
 
     A file of rows holds one edge per row. Text is UTF-8, or UTF-16 with its mark, and may be packed by gzip. Files that end
-    in .graphml, .gml, .gexf, .net (Pajek), .json (node-link), .adjlist or .mtx (Matrix Market) are read by networkx and
-    SciPy; the options of rows mean nothing there. Directions, weights, and repeated edges are ignored. Names are brought
+    in .graphml, .gml, .gexf, .net (Pajek), .json (node-link), .adjlist or .mtx (Matrix Market) are read as what they are;
+    the options of rows mean nothing there. Directions, weights, and repeated edges are ignored. Names are brought
     to one spelling of their accents (NFC), and are text whatever they are: ``NA`` is a name.
 
     Args:

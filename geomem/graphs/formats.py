@@ -1,4 +1,4 @@
-"""Graph formats that networkx and SciPy know: one function per format, from a file's text to a networkx graph."""
+"""Graph formats that networkx knows, and Matrix Market: one function per format, from a file's text to a networkx graph."""
 
 import io
 import json
@@ -7,8 +7,6 @@ import warnings
 from collections.abc import Callable
 
 import networkx as nx
-import scipy.io
-from scipy.sparse import coo_array
 
 from .checks import is_missing, shown
 
@@ -38,18 +36,34 @@ def _node_link(text: str) -> nx.Graph:
 
 
 def _matrix_market(text: str) -> nx.Graph:
-    """Read a square Matrix Market file; nodes are named 1, 2, ... as its rows are."""
-    data = text.encode()
-    height, width, *_ = scipy.io.mminfo(io.BytesIO(data))
+    """Read a square Matrix Market file; nodes are named 1, 2, ... as its rows are.
+
+    In plain Python, since some damaged files end the interpreter inside SciPy's parser (1.17).
+    """
+    lines = text.splitlines()
+    head = lines[0].lower().split() if lines else []
+    if len(head) != 5 or head[:2] != ["%%matrixmarket", "matrix"] or head[2] not in ("coordinate", "array"):
+        raise ValueError("a first line such as %%MatrixMarket matrix coordinate real symmetric is wanted")
+    values = {"pattern": 0, "integer": 1, "real": 1, "complex": 2}[head[3]]
+    mirror = {"general": False, "symmetric": True, "skew-symmetric": True, "hermitian": True}[head[4]]
+    first, *rows = (line.split() for line in lines[1:] if line.strip() and not line.lstrip().startswith("%"))
+    height, width, *count = map(int, first)
     if height != width:
         raise ValueError(f"a square matrix is wanted, this one is {height} x {width}")
-    matrix = coo_array(scipy.io.mmread(io.BytesIO(data)))
-    matrix.eliminate_zeros()
-    pairs = {(int(u), int(v)) for u, v in zip(*matrix.coords, strict=True)}
+    if head[2] == "array":  # column by column, of a symmetric matrix from the diagonal down
+        skip = int(head[4] == "skew-symmetric")
+        places = ((u, v) for v in range(1, width + 1) for u in range(v + skip if mirror else 1, height + 1))
+        count, rows = [None], [[u, v, *row] for (u, v), row in zip(places, rows, strict=True)]
+    if len(count) != 1 or count[0] not in (None, len(rows)) or any(len(row) != 2 + values for row in rows):
+        raise ValueError(f"a row, a column and {values} values are wanted in each of {count} lines, got {len(rows)} lines")
+    pairs = {(int(u), int(v)) for u, v, *value in rows if not value or any(float(part) != 0 for part in value)}
+    if not all(1 <= node <= height for pair in pairs for node in pair):
+        raise ValueError(f"rows and columns from 1 to {height} are wanted")
+    pairs |= {(v, u) for u, v in pairs if mirror}
     symmetric = all((v, u) in pairs for u, v in pairs)
     graph = nx.Graph() if symmetric else nx.DiGraph()
     graph.graph["rows"] = height  # a row without an entry is counted and not made: there may be billions
-    graph.add_edges_from((u + 1, v + 1) for u, v in sorted(pairs))
+    graph.add_edges_from(sorted(pairs))
     return graph
 
 

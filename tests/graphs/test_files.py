@@ -164,6 +164,32 @@ def test_a_one_sided_matrix_is_directed(tmp_path):
     assert pairs_of(g) == [("1", "2"), ("2", "3")] and "directions ignored" in g.source
 
 
+@pytest.mark.parametrize("kind", ["general", "symmetric", "skew", "hermitian", "pattern", "dense"])
+@pytest.mark.parametrize("seed", range(3))
+def test_every_kind_of_matrix_market_that_scipy_writes_is_read(tmp_path, kind, seed):
+    rng = np.random.default_rng(seed)
+    matrix = (rng.random((6, 6)) < 0.3) * rng.integers(1, 4, (6, 6)).astype(float)
+    mirrored = {"symmetric": matrix + matrix.T, "skew": matrix - matrix.T, "hermitian": matrix + 1j * matrix}
+    matrix = mirrored.get(kind, matrix)
+    matrix = matrix + matrix.conj().T if kind == "hermitian" else matrix
+    field = "pattern" if kind == "pattern" else None
+    scipy.io.mmwrite(str(tmp_path / "x.mtx"), matrix if kind == "dense" else coo_array(matrix), field=field)
+    g, _ = read(tmp_path / "x.mtx")
+    wanted = {frozenset((str(u + 1), str(v + 1))) for u, v in zip(*np.nonzero(matrix), strict=True) if u != v}
+    assert {frozenset(pair) for pair in pairs_of(g)} == wanted
+
+
+MATRIX = "%%MatrixMarket matrix coordinate real symmetric\n3 3 2\n"
+
+
+@pytest.mark.parametrize("rows", ['2 1 1"', "2 1 1.0\n3 2 0 9", "2 1 1.0", "2 1 1.0\n3 4 1.0", "2 1 1\n3 2 1\n3 1 1"])
+def test_a_damaged_matrix_is_refused(tmp_path, rows):
+    """SciPy 1.17 ends the interpreter on some of these."""
+    (tmp_path / "x.mtx").write_text(MATRIX + rows)
+    with pytest.raises(ValueError, match="must be a Matrix Market file, got one that cannot be read"):
+        gm.read_edges(tmp_path / "x.mtx")
+
+
 @pytest.mark.parametrize("suffix", ["graphml", "gml", "gexf", "net", "json", "mtx"])
 @pytest.mark.parametrize("text", ["", "{", "a,b", "<graphml></graphml>", "graph [ node [", "[[0, 1]]", "null"])
 def test_a_file_that_is_not_its_ending_is_refused_in_a_sentence(tmp_path, suffix, text):
