@@ -41,12 +41,17 @@ def file_of(study, condition, seed, folder):
     return folder / study["name"] / condition / f"{seed}.json"
 
 
+def made_by(study, condition):
+    """Say what makes a run: a file that says the same need not be made again."""
+    return {"command": [*study["command"], *conditions(study)[condition]], "script": digest(study["command"])}
+
+
 def run_seed(study, condition, seed, folder):
     """Run one seed unless the same command and script already made its file; return whether it is there."""
     target = file_of(study, condition, seed, folder)
-    made_by = {"command": [*study["command"], *conditions(study)[condition]], "script": digest(study["command"])}
-    command = made_by["command"]
-    if target.exists() and json.loads(target.read_text(encoding="utf8")).items() >= made_by.items():
+    maker = made_by(study, condition)
+    command = maker["command"]
+    if target.exists() and json.loads(target.read_text(encoding="utf8")).items() >= maker.items():
         return True
     out = target.with_suffix(".out")
     out.parent.mkdir(parents=True, exist_ok=True)
@@ -61,7 +66,7 @@ def run_seed(study, condition, seed, folder):
         print(f"{what}: FAILED after {seconds} s\n{done.stderr[-1500:]}", flush=True)
         return False
     run = {
-        **made_by,
+        **maker,
         "seconds": seconds,
         **provenance(),
         "result": json.loads(out.read_text()),
@@ -93,15 +98,39 @@ def _git(*words):
     return done.stdout.strip() if done.returncode == 0 else "unknown"
 
 
+def restore(study, folder, results):
+    """Write the committed runs of a study as one file a seed, where the same command and script made them."""
+    path = results / f"{study['name']}.json"
+    whole = json.loads(path.read_text(encoding="utf8")) if path.exists() else {"command": []}
+    if (whole["command"], whole.get("script")) != (study["command"], digest(study["command"])):
+        return
+    for condition, words in conditions(study).items():
+        part = whole["conditions"].get(condition) if "conditions" in whole else {**whole, "words": []}
+        if part is None or part["words"] != words:
+            continue
+        for seed, seconds, result in zip(whole["seeds"], part["seconds"], part["runs"], strict=True):
+            target = file_of(study, condition, seed, folder)
+            if not target.exists():
+                made = {key: whole[key] for key in ("versions", "device", "commit")}
+                run = {**made_by(study, condition), "seconds": seconds, **made}
+                target.parent.mkdir(parents=True, exist_ok=True)
+                book.write_whole(target, json.dumps({**run, "result": {**result, "settings": part["settings"]}}))
+
+
 def merge(study, seeds, folder, results):
     """Write the seeds' results as one file; what all seeds share stands once, a condition at a time."""
-    whole = {key: study[key] for key in ("name", "purpose", "command")} | {"seeds": seeds}
+    whole = {key: study[key] for key in ("name", "purpose", "command")} | {
+        "script": digest(study["command"]),
+        "seeds": seeds,
+    }
     parts, everything = {}, []
     for condition, words in conditions(study).items():
         runs = [json.loads(file_of(study, condition, seed, folder).read_text(encoding="utf8")) for seed in seeds]
         settings = [_without_seeds(run["result"].pop("settings", {})) for run in runs]
         if any(setting != settings[0] for setting in settings):
-            raise book.UserError(f"{study['name']}: its seeds ran with different settings.")
+            other = next(setting for setting in settings if setting != settings[0])
+            where = [key for key in settings[0] | other if settings[0].get(key) != other.get(key)]
+            raise book.UserError(f"{study['name']} {condition}: its seeds ran with different settings: {', '.join(where)}.")
         for run in runs:  # a command that computed elsewhere says where
             run["device"] = run["result"].pop("device", run["device"])
             run["result"].pop("versions", None)
@@ -126,18 +155,18 @@ def _short(value):
 
 
 def _without_seeds(settings):
-    """Leave out every seed, at any depth: it is what a study varies."""
+    """Leave out, at any depth, every seed and every setting that is None: one is varied, one may be newer than a run."""
     if isinstance(settings, dict):
-        return {key: _without_seeds(value) for key, value in settings.items() if key != "seed"}
-    return settings
+        kept = {key: value for key, value in settings.items() if key != "seed" and value is not None}
+        return {key: _without_seeds(value) for key, value in kept.items()}
+    return [_without_seeds(value) for value in settings] if isinstance(settings, list) else settings
 
 
 def _distinct(values):
-    """Return the one value that all share, or the list of the different ones."""
+    """Return the one value that all share, or the list of the different ones; a value may be such a list."""
     different = []
     for value in values:
-        if value not in different:
-            different.append(value)
+        different += [one for one in (value if isinstance(value, list) else [value]) if one not in different]
     return different[0] if len(different) == 1 else different
 
 
@@ -160,6 +189,7 @@ def main(argv=None, table=book.ROOT / "book/studies.toml", folder=book.ROOT / "_
             print(f"{study['name']}: {study['purpose']} ({cost})")
             continue
         seeds = [int(seed) for seed in options.seeds.split(",")] if options.seeds else study["seeds"]
+        restore(study, folder, results or book.ROOT / "book/results")
         runs = [(condition, seed) for condition in conditions(study) for seed in seeds]
         with ThreadPoolExecutor(2) as pool:
             there = all(list(pool.map(lambda run, s=study: run_seed(s, run[0], run[1], folder), runs)))

@@ -3,6 +3,7 @@
 import importlib.metadata
 import json
 import re
+import shutil
 import subprocess
 import sys
 import tomllib
@@ -234,6 +235,31 @@ def test_a_study_goes_on_where_it_stopped(study):
     assert [times(seed) for seed in (1, 2, 3)] == [1, 1, 1]
     run(text="abcd")
     assert [times(seed) for seed in (1, 2)] == [2, 2]
+
+
+def test_a_committed_run_is_not_made_again(study, tmp_path):
+    run, times = study
+    first = json.loads(run().read_text())
+    shutil.rmtree(tmp_path / "runs")
+    whole = json.loads(run(seeds="[1, 2, 3]").read_text())
+    assert [times(seed) for seed in (1, 2, 3)] == [1, 1, 1] and whole["commit"] == first["commit"]
+    assert [r["curve"][0] for r in whole["runs"]] == [1, 2, 3] and whole["seconds"][:2] == first["seconds"]
+    shutil.rmtree(tmp_path / "runs")
+    (tmp_path / "worker.py").write_text(WORKER + "# changed")
+    run()
+    assert [times(seed) for seed in (1, 2)] == [2, 2]
+
+
+def test_seeds_with_different_settings_are_named(study, tmp_path):
+    run, _ = study
+    run()
+    target = tmp_path / "runs/small/1.json"
+    made = json.loads(target.read_text())
+    target.write_text(json.dumps(made | {"result": made["result"] | {"settings": {"text": "abc", "newer": None}}}))
+    run()
+    target.write_text(json.dumps(made | {"result": made["result"] | {"settings": {"text": "other", "width": 3}}}))
+    with pytest.raises(book.UserError, match="different settings: text, width"):
+        run()
 
 
 def test_a_changed_script_makes_its_study_anew(study, tmp_path):
