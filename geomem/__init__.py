@@ -15,7 +15,7 @@ from .models import SequenceModel
 from .node2vec import flow_matrix, gradient_flow, most_random_walk
 from .training import Stage, load_result, train, train_ensemble
 from .training import recipes
-from .reporting import claim, exceeds_null, load_records, load_study, record, standard_error
+from .reporting import claim, exceeds_null, load_records, load_study, record, record_table, standard_error
 from .runner.table import load_sweep
 
 __all__ = [
@@ -66,6 +66,7 @@ __all__ = [
     "load_records",
     "load_study",
     "record",
+    "record_table",
     "standard_error",
     "load_sweep",
 ]

@@ -1,7 +1,7 @@
 """Numbers with provenance: statistics, records and claims, studies, figures."""
 
 from .profiles import PROFILES, by_profile, profile_of
-from .records import claim, load_records, record
+from .records import claim, load_records, record, record_table
 from .statistics import exceeds_null, mean_sd, spread, standard_error
 from .studies import Study, load_rows, load_study, steps_to
 from .verdicts import judge, share_ahead
@@ -17,6 +17,7 @@ __all__ = [
     "claim",
     "load_records",
     "record",
+    "record_table",
     "Study",
     "load_rows",
     "load_study",

@@ -43,6 +43,69 @@ def record(name: str, values=None, *, template: str, digits: int = 8, study: Seq
         >>> record("recall", [0.5, 1.0], template="Recall of the edges: {}.")
         Recall of the edges: 0.75 ± 0.35 (n = 2).
     """
+    data = _kept(name, values, template, digits, study, ahead_of)
+    _show(data["text"], {"record": data})
+
+
+def record_table(
+    name: str, values: Mapping, *, template: str, what: str, words: Mapping | None = None, digits: int = 8
+) -> None:
+    """Record many numbers of one kind, and show them as one table: the first key gives the row, the second the column.
+
+    Args:
+        name: What evidence lists call each number, with one ``{}`` per key: "order_{}_{}".
+        values: By key, or by a pair of keys: what ``record`` takes as values, or a dict of its ``values``, ``study`` and
+            ``ahead_of``.
+        template: A sentence with one ``{}`` per key, and a last one where "mean +- sd (n = ...)" goes.
+        what: What the numbers are, for the table's head.
+        words: What a reader is shown for a key; by default the key, with hyphens for underscores.
+        digits: As in ``record``.
+
+    Raises:
+        ValueError: If keys, name and sentence do not fit together, or ``record`` refuses one of the numbers.
+
+    Source:
+        Ours.
+
+    Example:
+        >>> found = {("linear", "grid"): [0.5, 1.0], ("linear", "cycle"): [1.0, 1.0]}
+        >>> record_table("recall_{}_{}", found, template="Recall of {}, {}: {}.", what="recall")
+        | recall (n = 2) | grid | cycle |
+        | --- | ---: | ---: |
+        | linear | 0.75 ± 0.35 | 1 ± 0 |
+    """
+    by_keys = {key if isinstance(key, tuple) else (key,): value for key, value in values.items()}
+    sizes = {len(keys) for keys in by_keys}
+    if sizes not in ({1}, {2}) or name.count("{}") not in sizes or template.count("{}") - 1 not in sizes:
+        raise ValueError(
+            "values must have a key or a pair of keys each, name one {} per key, and template one more, "
+            f"got keys of {sorted(sizes)} parts, {name!r} and {template!r}."
+        )
+    shown = {key: (words or {}).get(key, str(key).replace("_", "-")) for keys in by_keys for key in keys}
+    found = {}
+    for keys, value in by_keys.items():
+        given = {"values": None, "study": (), "ahead_of": None} | (value if isinstance(value, dict) else {"values": value})
+        sentence = template
+        for key in keys:
+            sentence = sentence.replace("{}", shown[key], 1)
+        plain = [re.sub("[^a-z0-9]+", "_", str(key).lower()) for key in keys]
+        found[keys] = _kept(name.format(*plain), template=sentence, digits=digits, **given)
+    counts = {data["n"] for data in found.values()}
+    what += f" (n = {min(counts)})" * (len(counts) == 1)
+    rows = list(dict.fromkeys(keys[0] for keys in found))
+    columns = list(dict.fromkeys(keys[1:] for keys in found))
+    lines = [
+        [what, *(shown[column[0]] for column in columns)] if columns[0] else ["", what],
+        ["---", *["---:"] * len(columns)],
+    ]
+    for row in rows:
+        cells = [found.get((row, *column)) for column in columns]
+        lines.append([shown[row], *("" if cell is None else _number(cell, bare=len(counts) == 1) for cell in cells)])
+    _show("\n".join(f"| {' | '.join(line)} |" for line in lines), {"records": list(found.values())})
+
+
+def _kept(name: str, values, template: str, digits: int, study: Sequence, ahead_of) -> dict:
+    """Check one number, keep it for the verdicts, and return what its output's metadata holds."""
     if not re.fullmatch(r"[a-z][a-z0-9_]*", str(name)):
         raise ValueError(f"name must be lower case letters, digits and underscores, got {name!r}.")
     if not isinstance(template, str) or template.count("{}") != 1:
@@ -61,11 +124,6 @@ def record(name: str, values=None, *, template: str, digits: int = 8, study: Seq
         raise ValueError(f"digits must be at most 17, got {digits}: a number has no more.")
     kept = [significant(value, digits) for value in values.tolist()]
     mean, sd = mean_sd(torch.tensor(kept, dtype=torch.float64))
-    shown = spread(mean, sd, len(kept))
-    if ahead_of is not None:
-        low, high = more["interval"]
-        shown = f"{mean:.3g} (95 % interval {low:.3g} to {high:.3g}; n = {len(kept)})"
-    text = template.replace("{}", shown)  # other braces are text
     data = {
         "name": name,
         "values": kept,
@@ -73,10 +131,20 @@ def record(name: str, values=None, *, template: str, digits: int = 8, study: Seq
         "sd": None if sd is None else significant(sd, digits),
         "n": len(kept),
         "template": template,
-        "text": text,
     } | more
+    data["text"] = template.replace("{}", _number(data))  # other braces are text
     _KEPT[name] = data
-    _show(text, {"record": data})
+    return data
+
+
+def _number(data: dict, bare: bool = False) -> str:
+    """Return a record's number as it is shown, or bare, without its n."""
+    if "interval" in data:
+        shown = "{:.3g} (95 % interval {:.3g} to {:.3g}; n = {})".format(data["mean"], *data["interval"], data["n"])
+        return shown.replace(f"; n = {data['n']}", "") if bare else shown
+    mean, sd = mean_sd(torch.tensor(data["values"], dtype=torch.float64))
+    shown = spread(mean, sd, data["n"])
+    return shown.removesuffix(f" (n = {data['n']})") if bare else shown
 
 
 def claim(
@@ -192,7 +260,8 @@ def load_records(notebook: str | Path) -> dict[str, list[dict]]:
     except (ValueError, KeyError, TypeError):
         raise ValueError(f"{path.name} must be a notebook (JSON with cells). Run the chapter again.") from None
     found = [output["metadata"]["geomem"] for cell in cells for output in cell.get("outputs", ()) if _ours(output)]
-    return {kind: [item[kind] for item in found if kind in item] for kind in ("record", "claim")}
+    records = [record for item in found for record in [item.get("record"), *item.get("records", ())] if record]
+    return {"record": records, "claim": [item["claim"] for item in found if "claim" in item]}
 
 
 def _ours(output: dict) -> bool:

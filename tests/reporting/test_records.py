@@ -206,3 +206,48 @@ def test_equal_values_have_no_spread_though_their_mean_is_rounded():
         gm.reporting.spread(mean, sd, 5) == "0.9205 ± 0 (n = 5)" or gm.reporting.spread(mean, sd, 5) == "0.9206 ± 0 (n = 5)"
     )
     assert gm.reporting.spread(0.9, 1e-9, 5) != "0.9 ± 0 (n = 5)"  # a spread that is there
+
+
+def test_a_table_keeps_one_record_per_cell_and_shows_a_grid(capsys, monkeypatch):
+    shown = []
+    monkeypatch.setattr(records, "_show", lambda text, metadata: shown.append((text, metadata)))
+    found = {("mamba", "path_star"): [0.5, 1.0], ("mamba", "grid"): [1.0, 1.0], ("linear", "grid"): torch.tensor([0.0, 1.0])}
+    gm.record_table("order_{}_{}", found, template="Order of {}, {}: {}.", what="order", words={"grid": "four by four"})
+    gm.record_table("seeds_{}", {"plain descent": [3, 3, 3]}, template="Seeds, {}: {}.", what="seeds")
+    gm.record("order_mamba_grid_again", [1.0, 1.0], template="Order of mamba, four by four: {}.")
+    (table, kept), (short, _), (_, alone) = shown
+    assert table.splitlines() == [
+        "| order (n = 2) | path-star | four by four |",
+        "| --- | ---: | ---: |",
+        "| mamba | 0.75 ± 0.35 | 1 ± 0 |",
+        "| linear |  | 0.50 ± 0.71 |",
+    ]
+    assert short.splitlines()[0] == "|  | seeds (n = 3) |" and short.splitlines()[2] == "| plain descent | 3 ± 0 |"
+    assert [record["name"] for record in kept["records"]] == [
+        "order_mamba_path_star",
+        "order_mamba_grid",
+        "order_linear_grid",
+    ]
+    assert kept["records"][1] == alone["record"] | {"name": "order_mamba_grid"}
+
+
+def test_a_table_of_unequal_numbers_says_each_n_and_its_cells_may_lie_ahead(capsys):
+    gm.record_table("x_{}", {"a": [1.0], "b": dict(values=[1.0, 2.0], ahead_of=[0.0, 0.5])}, template="X, {}: {}.", what="x")
+    assert capsys.readouterr().out.splitlines()[2:] == ["| a | 1 (n = 1) |", "| b | 1 (95 % interval 1 to 1; n = 2) |"]
+
+
+@pytest.mark.parametrize(("name", "values", "template"), [
+    ("x", {"a": 1.0}, "X {}: {}."), ("x_{}", {"a": 1.0}, "X: {}."), ("x_{}", {("a", "b"): 1.0}, "X {}: {}."),
+    ("x_{}", {}, "X {}: {}."), ("x_{}", {"a": 1.0, ("a", "b"): 1.0}, "X {}: {}."),
+])  # fmt: skip
+def test_a_table_whose_keys_do_not_fit_is_refused(name, values, template):
+    with pytest.raises(ValueError, match="values must have a key or a pair of keys each, name one {} per key"):
+        gm.record_table(name, values, template=template, what="x")
+
+
+def test_records_of_a_table_are_read_back(tmp_path):
+    item = {"geomem": {"records": [{"name": "a"}, {"name": "b"}]}}
+    one = {"geomem": {"record": {"name": "c"}}}
+    outputs = [nbformat.v4.new_output("display_data", {}, metadata=metadata) for metadata in (item, one)]
+    nbformat.write(nbformat.v4.new_notebook(cells=[nbformat.v4.new_code_cell("", outputs=outputs)]), tmp_path / "x.ipynb")
+    assert [record["name"] for record in gm.load_records(tmp_path / "x.ipynb")["record"]] == ["a", "b", "c"]
