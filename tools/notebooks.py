@@ -17,6 +17,11 @@ from PIL import Image
 from tools import book
 
 LARGEST = 1_000_000  # bytes; above it GitHub shows no preview
+LARGEST_DRAWING = 120_000  # bytes of a figure in vectors; what has more marks is kept as pixels, at twice the size
+PROLOGUE = re.compile(r"^.*?(?=<svg\b)", re.DOTALL)
+METADATA = re.compile(r" *<metadata>.*?</metadata>\n?", re.DOTALL)
+CURVES = re.compile(r' d="[^"]*"')
+DIGITS = re.compile(r"-?\d+\.\d{3,}")
 ADDRESS = re.compile(r"\b0x[0-9a-f]{6,}\b")
 KERNEL_FILE = re.compile(r"/[^\s:\"']*ipykernel_\d+/\d+\.py")
 OVERWRITTEN = re.compile(r"[^\n]*\r(?=[^\n])")  # earlier frames of a line that redraws itself
@@ -82,11 +87,23 @@ def _output(out):
     for kind in ("text/plain", "text/html"):
         if kind in out.data:
             out.data[kind] = _steady(out.data[kind])
+    if "image/svg+xml" in out.data:
+        drawn = _plain(out.data["image/svg+xml"])
+        kept, left = ("svg+xml", "png") if len(drawn) <= LARGEST_DRAWING else ("png", "svg+xml")
+        out.data["image/svg+xml"] = drawn
+        if f"image/{kept}" in out.data:
+            out.data.pop(f"image/{left}", None)
     if "image/png" in out.data:
         out.data["image/png"] = _palette(out.data["image/png"])
-    kept = {k: v for k, v in out.metadata.items() if k == "geomem" or "/" in k}
+    kept = {k: v for k, v in out.metadata.items() if k == "geomem" or k in out.data}
     out.metadata = nbformat.from_dict(kept)
     return out
+
+
+def _plain(svg):
+    """Keep of a drawing what is drawn, its curves to a hundredth of a point; what is so kept already stays as it is."""
+    svg = METADATA.sub("", PROLOGUE.sub("", svg))
+    return CURVES.sub(lambda curve: DIGITS.sub(lambda number: f"{float(number[0]):.2f}", curve[0]), svg)
 
 
 def _palette(png):
@@ -94,6 +111,8 @@ def _palette(png):
     image = Image.open(io.BytesIO(base64.b64decode(png)))
     if image.mode == "P":
         return png
+    if image.mode == "RGBA":  # on white: a palette has no use for what shows through
+        image = Image.alpha_composite(Image.new("RGBA", image.size, "white"), image)
     few, buffer = image.convert("RGB").quantize(256, dither=Image.Dither.NONE), io.BytesIO()
     few.save(buffer, "PNG", optimize=True)
     return base64.b64encode(buffer.getvalue()).decode() + "\n"

@@ -125,7 +125,7 @@ def draw_graph(
         colors: One per node, in any form that matplotlib knows; by default ``node_colors``.
     """
     places = layout(graph) if places is None else np.asarray(places)
-    size = size or float(np.clip(1500 / graph.n_nodes, 14, 110))
+    size = size or float(np.clip(2400 / graph.n_nodes, 14, 170))
     colors = node_colors(graph) if colors is None else to_rgba_array(colors)
     for u, v in graph.edges.tolist():
         ax.plot(*places[[u, v]].T, color="#9a9a9a", linewidth=1.0, zorder=1)
@@ -135,7 +135,7 @@ def draw_graph(
         names, family = writable(graph.labels)
         for (x, y), label, color in zip(places, names, colors, strict=True):
             ink = "white" if color[:3] @ [0.299, 0.587, 0.114] < 0.55 else "black"
-            ax.text(x, y, label, ha="center", va="center", fontsize=7, color=ink, zorder=3, parse_math=False, family=family)
+            ax.text(x, y, label, ha="center", va="center", fontsize=8.6, color=ink, zorder=3, parse_math=False, family=family)
     ax.set_aspect("equal", adjustable="datalim")
     ax.margins(0.06)
     ax.set_axis_off()

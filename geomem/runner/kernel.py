@@ -1,4 +1,7 @@
-"""The kernel of a run: that of this Python, with matplotlib's own settings, wherever the notebook lies."""
+"""The kernel of a run: that of this Python, with matplotlib's own settings, wherever the notebook lies.
+
+Figures come as SVG, with their text as text, and as PNG at twice the size; both see-through and the same in every run.
+"""
 
 import os
 import sys
@@ -14,8 +17,14 @@ def main():
 
     os.chdir(there)
     from ipykernel import kernelapp
+    from traitlets.config import Config
 
-    kernelapp.launch_new_instance()
+    figures = {
+        "figure_formats": {"svg", "retina"},
+        "print_figure_kwargs": {"bbox_inches": "tight", "facecolor": "none", "metadata": {"Date": None}},
+        "rc": {"axes.facecolor": "none", "legend.framealpha": 0, "svg.fonttype": "none", "svg.hashsalt": "geomem"},
+    }
+    kernelapp.launch_new_instance(config=Config(InlineBackend=figures))
 
 
 if __name__ == "__main__":

@@ -17,6 +17,7 @@ URL = book.address()
 TAGS = {"remove-cell", "parameters", "hide-cell", "hide-input", "hide-output", "nbval-check-output", "closed-form"}
 PROFILE = 'profile = profile or os.environ.get("BOOK_PROFILE", "laptop")'
 LINK = re.compile(r"\]\([^)]*\)|https?://\S+|\{[\w:-]+\}`[^`]*`|<[^>]*>")
+COLUMN = 690  # pixels of a page's text on a screen of 1,280
 NUMBER = re.compile(r"(?<![\w.])(?:\d*\.\d+(?:\s?\\?%)?|\d+\s?\\?%)")
 
 
@@ -112,7 +113,7 @@ def prose(chapter):
 def figures(chapter):
     """A picture has a name that the prose refers to, a caption, and words for those who cannot see it."""
     for number, cell in enumerate(chapter.code, start=1):
-        images = sum("image/png" in out.get("data", {}) for out in cell.outputs)
+        images = sum(bool({"image/png", "image/svg+xml"} & set(out.get("data", {}))) for out in cell.outputs)
         if not images:
             continue
         if len(cell.outputs) > 1:
@@ -130,6 +131,32 @@ def figures(chapter):
             yield f"has no caption that ends with a full stop in code cell {number}"
         if len(alt.split()) < 5:
             yield f"has no alt text of five words or more in code cell {number}"
+
+
+def lettering(chapter):
+    """No letter of a figure is smaller than nine pixels where the page is as wide as most screens make it."""
+    for number, cell in enumerate(chapter.code, start=1):
+        for drawing in (out["data"]["image/svg+xml"] for out in cell.outputs if "image/svg+xml" in out.get("data", {})):
+            width = float(re.search(r'viewBox="0 0 ([\d.]+)', drawing)[1])
+            smallest = min(map(float, re.findall(r"font: (?:\w+ )*([\d.]+)px", drawing)), default=10.0)
+            if (seen := smallest * min(COLUMN / width, 4 / 3)) < 8.9:  # a picture is not stretched: a point is 4/3 pixels
+                yield f"has letters of {seen:.1f} pixels on the page in code cell {number}, fewer than 9"
+
+
+def captions(chapter):
+    """A caption says what was found; it sets no riddle."""
+    for number, cell in enumerate(chapter.code, start=1):
+        caption = cell.metadata.get("mystnb", {}).get("figure", {}).get("caption", "")
+        if riddle := re.search(r"\?|\b(Look (whether|for|which|how|at which|where)|Compare|Ask|Guess)\b", caption):
+            yield f"sets a riddle in the caption of code cell {number}: {riddle[0]!r}"
+
+
+def tables(chapter):
+    """Many numbers of one cell stand in a table, not line by line."""
+    for number, cell in enumerate(chapter.code, start=1):
+        lines = sum("record" in out.get("metadata", {}).get("geomem", {}) for out in cell.outputs)
+        if lines > 4:
+            yield f"shows {lines} numbers line by line in code cell {number}: gm.record_table shows them as one"
 
 
 def closing(chapter):
@@ -206,7 +233,21 @@ def normalised(chapter):
     return notebooks.problems(nbformat.writes(chapter.nb) + "\n")
 
 
-RULES = [opening, parameters, size, prose, figures, closing, executed, tagged, numbers, normalised]
+RULES = [
+    opening,
+    parameters,
+    size,
+    prose,
+    figures,
+    lettering,
+    captions,
+    tables,
+    closing,
+    executed,
+    tagged,
+    numbers,
+    normalised,
+]
 CHAPTERS = [Chapter(path.stem, nbformat.read(path, as_version=4)) for path in book.chapters()]
 
 
@@ -297,6 +338,8 @@ def set_figure(change):
     return lambda chapter: change(chapter.code[4])
 
 
+SMALL = '<svg viewBox="0 0 656.1 200"><text style="font: 8px sans-serif">x</text></svg>'
+RECORD = {"geomem": {"record": {"name": "x"}}}
 BREAKS = [
     (opening, replace("# Good", "Good")),
     (opening, replace("Yes, it is.", "Yes. It is.")),
@@ -322,6 +365,9 @@ BREAKS = [
     (figures, set_figure(lambda cell: cell.metadata.mystnb.image.update(alt="a plot"))),
     (figures, set_figure(lambda cell: cell.outputs.append(cell.outputs[0]))),
     (figures, replace("{numref}`fig-x`", "the figure")),
+    (lettering, set_figure(lambda cell: cell.outputs[0].data.update({"image/svg+xml": SMALL}))),
+    (captions, set_figure(lambda cell: cell.metadata.mystnb.figure.update(caption="Look whether it rises."))),
+    (tables, set_figure(lambda cell: cell.outputs.extend([nbformat.v4.new_output("display_data", metadata=RECORD)] * 5))),
     (closing, replace("## What was not shown", "## Rest")),
     (closing, replace("## Sources", "### Sources")),
     (closing, untag("hide-cell")),
