@@ -19,6 +19,8 @@ MOST = 60
 """Nodes of the largest graph: its pairs are all in the page."""
 COLORS = figures.COLORS | dict.fromkeys(("heat kernel", "path-star", "Fiedler"), figures.COLORS["map"])
 """By a memory's name here, or by the name it was made with."""
+OTHER = "#7b61c9"
+"""Of a memory that the book has no colour for: no model's."""
 LOGIT, SIMILARITY, COSINE = "logit E_u W E_v", "similarity E_u · E_v", "cosine of E_u and E_v"
 
 
@@ -64,7 +66,7 @@ class Ask(Explorable):
             "hop_ranks": encoded(2 * ranks(-away, 0.5), "uint8"),
             "memories": [
                 {"name": name, "what": what, "scores": encoded(scores, "float32"), "ranks": encoded(2 * order, "uint8")}
-                | {"color": COLORS.get(name) or COLORS.get(kind) or figures.SERIES[0]}
+                | {"color": COLORS.get(name) or COLORS.get(kind) or OTHER}
                 for name, what, scores, order, kind in self._rows
             ],
         }
@@ -84,18 +86,27 @@ class Ask(Explorable):
         return f"Scores of all nodes of {self._graph.name} for one of them, by hop distance, in these memories: {names}"
 
     def poster(self, figure) -> None:
-        """Draw the scores of all other nodes, sorted by hop distance."""
+        """Draw the graph, and beside it each memory's scores of all other nodes, sorted by hop distance."""
         g, source = self._graph, self.source
         hops = g.hops()[source]
         order = sorted((v for v in range(g.n_nodes) if v != source), key=lambda v: (int(hops[v]) % (g.n_nodes + 1), v))
-        axes = figure.subplots(1, len(self._rows) + 1)
-        figures.name(figures.draw_graph(g, axes[0]), g.name)
-        for ax, (name, what, scores, *_), entry in zip(axes[1:], self._rows, self.data["memories"], strict=True):
+        left, right = figure.subfigures(1, 2, width_ratios=[1, 1.5])
+        ax = figures.name(figures.draw_graph(g, left.subplots()), g.name)
+        for node, word in ((source, "from"), (self.target, "to")):
+            ax.annotate(word, figures.layout(g)[node], (0, 11), textcoords="offset points", ha="center", fontsize=8, weight="bold")
+        axes = right.subplots(len(self._rows), sharex=True, squeeze=False)[:, 0]
+        for ax, (name, what, scores, *_), entry in zip(axes, self._rows, self.data["memories"], strict=True):
             ax.bar(range(len(order)), scores[source, order].numpy(), color=entry["color"])
-            ax.set_xlabel(f"other nodes, near to far from {g.labels[source]}", fontsize=8, parse_math=False)
             ax.spines[["top", "right"]].set_visible(False)
+            ax.tick_params(labelsize=7)
+            ax.yaxis.set_major_locator(MaxNLocator(2))
             ax.xaxis.set_major_locator(MaxNLocator(4, integer=True))
-            figures.name(ax, f"{name}, cosine" if what == COSINE else name)
+            ax.set_title(f"{name}, cosine" if what == COSINE else name, loc="left", fontsize=8, pad=2, parse_math=False)
+        axes[-1].set_xlabel(f"the other nodes, near to far from {_short(g.labels[source])}", fontsize=8, parse_math=False)
+
+
+def _short(label: str) -> str:
+    return label if len(label) <= 24 else label[:23] + "…"
 
 
 def ranks(scores, tie: float):

@@ -33,7 +33,8 @@ class Replay(Explorable):
         runs: A model's name to what ``gradient_flow`` or ``train_ensemble`` returned, or to a pair ``(steps, E)`` with
             embeddings ``(T, n, m)``. Recall is the model's own; of a pair it is that of the scores ``E E^T``.
         steps: Snapshots to keep of every run, 2 to 60, near-evenly in log time; by default as many as the page has room for.
-        member: Which member or seed to show, by position; one number for all runs, or one per name.
+        member: Which member or seed to show, by position; one number for all runs, or one per name. By default, and for a
+            name that is left out, the one of median geometric order at the end: the book's rule for a picture of one run.
         view: "2D" or "3D".
 
     Raises:
@@ -56,7 +57,7 @@ class Replay(Explorable):
         runs: Mapping,
         *,
         steps: int | None = None,
-        member: int | Mapping[str, int] = 0,
+        member: int | Mapping[str, int] | None = None,
         view: str = "2D",
     ):
         n = require_graph(graph).n_nodes
@@ -74,7 +75,7 @@ class Replay(Explorable):
         for name in members:
             _checks.one_of("member", name, runs)
         _checks.one_of("view", view, ("2D", "3D"))
-        taken = {name: _snapshots(graph, name, run, members.get(name, 0)) for name, run in runs.items()}
+        taken = {name: _snapshots(graph, name, run, members.get(name)) for name, run in runs.items()}
         drawn = graph_data(graph)
         room = ROOM - len(html.escape(json.dumps(drawn)))
         fits = max(2, int(room / len(runs) / (16 * n + 220)))  # 12 bytes per node and frame, a third more as base64
@@ -83,7 +84,7 @@ class Replay(Explorable):
             graph.hops()[graph.hops() >= 2].unique().numel()
         )  # complete graphs have no contrast, small ones no order
         shown = []
-        for name, (at, E, recall) in taken.items():
+        for name, (at, E, recall, which) in taken.items():
             kept = _even(at, most)
             at, E = at[kept], E[kept]
             own = recall is not None
@@ -93,7 +94,8 @@ class Replay(Explorable):
             curves |= {"contrast": geometric_contrast(E, graph)} if measurable else {}
             curves |= {"order": geometric_order(E, graph)} if measurable > 1 else {}
             curves = [{"name": measure, "y": np.round(values.numpy(), 4).tolist()} for measure, values in curves.items()]
-            shown.append({"name": name, "steps": at.tolist(), "curves": curves} | _frames(E, graph) | _nearest(E))
+            shown.append({"name": name, "which": which, "steps": at.tolist(), "curves": curves}
+                         | _frames(E, graph) | _nearest(E))
             if len(shown) == 1:
                 three = [0, len(at) // 2, len(at) - 1]
                 self._three = at[three].tolist(), E[three]
@@ -129,14 +131,20 @@ class Replay(Explorable):
             figures.name(ax, f"step {step:,}")
 
 
-def _snapshots(graph: Graph, name: str, run, member) -> tuple[Tensor, Tensor, Tensor | None]:
-    """Return steps ``(T,)``, one member's embeddings ``(T, n, m)`` and its own recall ``(T,)``, None if unknown."""
-    member, called, recall = _checks.integer("member", member, least=0), f"runs[{name!r}]", None
+def _snapshots(graph: Graph, name: str, run, member) -> tuple[Tensor, Tensor, Tensor | None, str]:
+    """Return steps ``(T,)``, one member's embeddings ``(T, n, m)``, its own recall ``(T,)``, None if unknown, and which it is."""
+    called, recall, which = f"runs[{name!r}]", None, ""
+    if member is not None:
+        member = _checks.integer("member", member, least=0)
     if hasattr(run, "steps") and hasattr(run, "embeddings"):
         steps, tables = run.steps, run.embeddings
+        median = member is None
+        member = _median(tables, graph) if median else member
         if member >= tables.shape[1]:
             raise ValueError(f"member must be at most {tables.shape[1] - 1} in {called}, got {member}. It counts "
                              "positions, not seeds.")  # fmt: skip
+        if tables.shape[1] > 1:
+            which = f"Run {member + 1} of {tables.shape[1]}{', the one of median geometric order' if median else ''}."
         tables = tables[:, member]
     elif isinstance(run, (tuple, list)) and len(run) == 2:
         steps, tables = run[0], _checks.table(run[1])
@@ -160,7 +168,17 @@ def _snapshots(graph: Graph, name: str, run, member) -> tuple[Tensor, Tensor, Te
     elif isinstance(run, Flow):
         parts = (None if part is None else part[:, member] for part in (run.unembeddings, run.cores))
         recall = edge_recall(_logits(tables, *parts), graph)
-    return steps, tables.double(), recall
+    return steps, tables.double(), recall, which
+
+
+def _median(tables: Tensor, graph: Graph) -> int:
+    """Return the member of median geometric order in the last snapshot; the first where there is no order to measure."""
+    if tables.ndim != 4 or tables.shape[1] < 2 or tables.shape[2] != graph.n_nodes or not tables[-1].isfinite().all():
+        return 0
+    if graph.hops()[graph.hops() >= 2].unique().numel() < 2:
+        return 0
+    order = geometric_order(tables[-1], graph)
+    return int(order.argsort(stable=True)[len(order) // 2])
 
 
 def _even(steps: Tensor, most: int) -> list[int]:

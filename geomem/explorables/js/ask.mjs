@@ -8,7 +8,7 @@ export function mount(place, model) {
   const memories = data.memories.map((m) => ({ ...m, scores: decode(m.scores, Float32Array), ranks: decode(m.ranks, Uint8Array) }));
   const lists = neighbours(n, graph.edges), box = frame(place, "Ask the memory");
   const same = (text) => memories.filter((m) => m.name === text).length > 1;
-  let [source, target] = [model.get("source"), model.get("target")], order = [], xy = [], second = false;
+  let [source, target] = [model.get("source"), model.get("target")], order = [], xy = [], second = false, racing = false;
 
   // Controls
   const from = chooser("from", labels, "", () => pick(from.input.selectedIndex, target));
@@ -21,7 +21,12 @@ export function mount(place, model) {
     pick(u, v);
   });
   const bar = chooser("bars", ["scores", "ranks"], "scores", () => show());
-  box.append(element("div", { class: "controls" }, from.label, to.label, swap, surprise, bar.label));
+  const race = button("Which first hop wins?", () => { racing = true; show(); });
+  const starts = graph.root === null ? [] : lists[graph.root]; // the first hops of a star
+  race.hidden = starts.length < 2;
+  box.append(element("div", { class: "controls" }, from.label, to.label, swap, surprise, bar.label, race),
+    element("p", { style: "margin:0.2rem 0" }, "“From” is the node that is asked who belongs to it. “To” is one candidate among all the others, " +
+      "marked ▲ in the bars. Clicks on the picture choose the two in turn."));
 
   // Boards
   const boards = element("div", { class: "boards" }), column = element("div", { class: "column" });
@@ -31,7 +36,7 @@ export function mount(place, model) {
   const picture = board(boards, { label: "The graph", ratio: 0.8,
     draw(context, width, height, ink) {
       xy = fit(graph.places, width, height, 30);
-      drawGraph(context, xy, { ...graph, ink, hot: new Set([source, target]), ring: new Set(path(lists, source, target)) });
+      drawGraph(context, xy, { ...graph, ink, hot: new Set([source, target]), ring: new Set(racing ? starts : path(lists, source, target)) });
       context.font = "bold 12px system-ui, sans-serif";
       context.fillStyle = ink;
       for (const [node, text] of [[source, "from"], [target, "to"]]) {
@@ -76,12 +81,12 @@ export function mount(place, model) {
     context.textAlign = "center";
     if (last) context.fillText("hops", width / 2, bottom + 36);
     order.forEach((v, k) => {
-      context.fillStyle = v === target ? COLORS.red : color;
+      context.fillStyle = racing ? (starts.includes(v) ? COLORS.beside : color) : v === target ? COLORS.chosen : color;
       const height = y(values[k]) - y(0), x = left + k * step;
       context.fillRect(x + 0.1 * step, y(0), 0.8 * step, Math.abs(height) < 1 ? -1 : height);
       const here = hops[source * n + v], first = !k || hops[source * n + order[k - 1]] !== here;
       context.fillStyle = ink;
-      if (v === target) context.fillText("▲", x + step / 2, bottom + 8);
+      if (racing ? winners(ranks).includes(v) : v === target) context.fillText("▲", x + step / 2, bottom + 8);
       if (!first) return;
       const wide = order.filter((w) => hops[source * n + w] === here).length * step;
       if (last) context.fillText(here < 0 ? "none" : here, x + wide / 2, bottom + 21);
@@ -96,7 +101,25 @@ export function mount(place, model) {
 
   const short = (v) => (Math.abs(v) < 5e-4 ? "0" : Math.abs(v) < 1e4 ? v.toFixed(3).replace(/\.?0+$/, "") : v.toExponential(2));
 
+  /** The first hops that score highest for “from”, itself left out; several where they tie. */
+  function winners(ranks) {
+    const others = starts.filter((v) => v !== source), best = Math.min(...others.map((v) => ranks[source * n + v]));
+    return others.filter((v) => ranks[source * n + v] === best);
+  }
+
+  /** Which arm a memory sends “from” to, beside the arm it lies on. */
+  function raced() {
+    const way = path(lists, source, graph.root), own = way.at(-2);
+    if (way.length < 3) return say(`${labels[source]} is no node behind a first hop. Choose one as “from”, the end of an arm, say.`);
+    const won = memories.map((m) => winners(m.ranks)), names = (list) => list.map((v) => labels[v]).join(", ");
+    const verdict = (list) => (!list.includes(own) ? "another arm’s" : list.length > 1 ? `a tie of ${list.length}` : "its own arm’s");
+    answers.replaceChildren(table(["memory", "kind of score", "winning first hop", "which is"],
+      [["the graph itself", "the arm it lies on", labels[own], "its own arm’s"], ...memories.map((m, k) => [m.name, m.what, names(won[k]), verdict(won[k])])]));
+    say(`Which of the first hops ${names(starts)} leads to ${labels[source]}? ${memories.map((m, k) => `${heading(m)}: ${names(won[k])}, ${verdict(won[k])}`).join("; ")}.`);
+  }
+
   function pick(u, v) {
+    racing = false;
     if (u === v) [u, v] = u === source ? [target, source] : v === target ? [target, source] : [source, target];
     if (u !== source || v !== target) {
       [source, target] = [u, v];
@@ -117,7 +140,8 @@ export function mount(place, model) {
       [["the graph itself", "hop distance, near first", far, `${hopRanks[at] / 2}`], ...rows]));
     const text = `From ${labels[source]} to ${labels[target]}: ${far}. ` +
       memories.map((m, k) => `${heading(m)}: ${rows[k][2]}, rank ${rows[k][3]}`).join("; ") + ".";
-    say(text);
+    if (racing) raced();
+    else say(text);
     picture.describe(`The graph ${graph.name}. ${text} Left and right arrows change “to”, up and down change “from”.`);
     bars.forEach((part, k) => part.describe(`${heading(memories[k])}: scores of all other nodes for ${labels[source]}, near to far. ` +
       `That of ${labels[target]} is ${rows[k][2]}, rank ${rows[k][3]} of ${n - 1}.`));

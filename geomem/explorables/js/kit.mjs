@@ -1,7 +1,11 @@
 // What all explorables share: elements, controls, boards to draw on, and the colours of the book.
 
-export const COLORS = { ink: "#0072b2", warm: "#e69f00", green: "#009e73", pink: "#cc79a7", red: "#d55e00", sky: "#56b4e9" };
-export const SERIES = Object.values(COLORS);
+/**
+ * One colour for one thing: `lookUp` and `map` are those of geomem/reporting/figures.py, and none of the others is a model's.
+ * All of them are told from a white page and from a dark one.
+ */
+export const COLORS = { lookUp: "#7a7a7a", map: "#009e73", chosen: "#d81b60", beside: "#3f9fd6", violet: "#7b61c9", brown: "#9c6b30" };
+export const SERIES = [COLORS.violet, COLORS.brown, "#8a8a2a", COLORS.beside];
 const TWILIGHT = ["#e2d9e2", "#9ebbc9", "#6785be", "#5e43a5", "#421257", "#501444", "#84304f", "#ad6a57", "#ceac94"];
 
 const STYLE = `
@@ -14,7 +18,7 @@ const STYLE = `
 .explorable-box button { cursor: pointer; min-width: 4.2em; }
 .explorable-box button[disabled] { opacity: 0.55; cursor: default; }
 .explorable-box :is(button, select, summary, textarea, input, canvas):focus-visible { outline: 3px solid #1f77d0; outline-offset: 2px; }
-.explorable-box input[type="range"] { accent-color: #0072b2; width: 8.5rem; }
+.explorable-box input[type="range"] { accent-color: var(--pst-color-primary, #5b6770); width: 8.5rem; }
 .explorable-box label.wide { flex: 1 1 16rem; }
 .explorable-box label.wide input { flex: 1; width: auto; }
 .explorable-box output { font-variant-numeric: tabular-nums; min-width: 3.2em; }
@@ -180,7 +184,7 @@ export function drawGraph(context, xy, { edges, colors, labels, ink, hot = new S
   const size = Math.max(4, Math.min(9, 60 / Math.sqrt(xy.length)));
   for (const [a, b] of edges) {
     const stressed = hot.has(a) && hot.has(b);
-    context.strokeStyle = stressed ? COLORS.red : ink;
+    context.strokeStyle = stressed ? COLORS.chosen : ink;
     context.globalAlpha = stressed ? 1 : 0.35;
     context.lineWidth = stressed ? 3 : 1;
     context.beginPath();
@@ -196,7 +200,7 @@ export function drawGraph(context, xy, { edges, colors, labels, ink, hot = new S
     context.arc(...xy[node], hot.has(node) ? size * 1.3 : size, 0, 7);
     context.fillStyle = colors[node];
     context.fill();
-    context.strokeStyle = hot.has(node) ? COLORS.red : ring.has(node) ? COLORS.warm : ink;
+    context.strokeStyle = hot.has(node) ? COLORS.chosen : ring.has(node) ? COLORS.beside : ink;
     context.lineWidth = hot.has(node) || ring.has(node) ? 3 : 1;
     context.stroke();
   }

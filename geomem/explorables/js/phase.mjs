@@ -16,6 +16,7 @@ export function mount(place, model) {
   const index = ([i, j, k]) => (k * ny + j) * nx + i;
   const measure = () => measures.find((m) => m.name === model.get("measure")) ?? measures[0];
   const call = () => data.call.map((part) => (typeof part === "number" ? axes[part].values[chosen[part]] : part)).join("");
+  const hovering = () => index(seen) !== index(chosen);
   const number = (v) => (Number.isFinite(v) ? String(+v.toPrecision(3)) : "–");
   const knobs = ([i, j, k]) => [[across, i], [up, j], [by, k]].filter(([axis]) => axis.name)
     .map(([axis, at]) => `${axis.name} ${+axis.values[at]}`).join(", ");
@@ -72,9 +73,10 @@ export function mount(place, model) {
       say("The call is selected: copy it with Ctrl+C.");
     }
   });
+  const whose = element("p", { style: "margin:0.4rem 0 0.2rem" });
   box.append(key);
   const say = status(box);
-  box.append(answers, text, element("div", { class: "controls" }, copy));
+  box.append(answers, whose, text, element("div", { class: "controls" }, copy));
 
   function drawMap(context, width, height, ink) {
     const m = measure(), [left, top, bar] = [50, 22, 12], bottom = height - 84, right = width - 8;
@@ -98,12 +100,17 @@ export function mount(place, model) {
       if (lost[at]) cross(cx, cy, [d, -d], [d, -d]);
       else if (forgot[at]) cross(cx, cy, [d, d], [d, -d]);
     }
-    for (const cell of [chosen, seen]) {
-      for (const [color, lineWidth] of [["#000", 5], ["#fff", 2]]) {
+    // The pinned cell has a solid frame; the one under the pointer a dashed one.
+    const outline = ([i, j], dash, frames) => {
+      for (const [color, lineWidth] of frames) {
         Object.assign(context, { strokeStyle: color, lineWidth });
-        context.strokeRect(left + cell[0] * wide + 1, bottom - (cell[1] + 1) * high + 1, wide - 2, high - 2);
+        context.setLineDash(color === "#fff" ? dash : []);
+        context.strokeRect(left + i * wide + 1, bottom - (j + 1) * high + 1, wide - 2, high - 2);
       }
-    }
+      context.setLineDash([]);
+    };
+    if (hovering()) outline(seen, [4, 4], [["#000", 2], ["#fff", 2]]);
+    outline(chosen, [], [["#000", 5], ["#fff", 2]]);
     // Names of the values where there is room, the names of the knobs, and the scale
     context.fillStyle = ink;
     context.textBaseline = "middle";
@@ -149,7 +156,9 @@ export function mount(place, model) {
     third.input.selectedIndex = chosen[2];
     const warning = gone ? (data.seeds > 1 ? ` ${gone} of ${data.seeds} members ${LOST}.` : ` This training ${LOST}.`) : "";
     const line = `${knobs(seen)}: ${m.name} ${told(m, at)}.${warning}`;
-    say(line[0].toUpperCase() + line.slice(1));
+    say(`${hovering() ? "Under the pointer (dashed)" : "Pinned"}: ${line}`);
+    whose.textContent = `This call trains the pinned cell again (solid frame): ${knobs(chosen)}.${
+      hovering() ? " The picture and the numbers above are those of the cell under the pointer; click to pin it." : ""}`;
     answers.replaceChildren(table(["measure", data.seeds > 1 ? `mean of ${data.seeds} seeds ± sd` : "value"],
       measures.map((each) => [each.name, told(each, at)])));
     text.value = call();

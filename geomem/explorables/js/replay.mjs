@@ -3,7 +3,7 @@
 import { board, button, calm, checkbox, chooser, COLORS, decode, drawBar, drawCurves, drawGraph, element, frame, legend, nearest,
   neighbours, path, slider, status, walk } from "./kit.mjs";
 
-const COLOR = [COLORS.ink, COLORS.warm, COLORS.green], TURN = Math.PI / 12;
+const CURVES = { contrast: COLORS.violet, order: COLORS.brown }, TURN = Math.PI / 12;
 
 export function mount(place, model) {
   const { graph, runs } = model.get("data"), { labels, edges } = graph, n = labels.length, lists = neighbours(n, edges);
@@ -62,9 +62,10 @@ export function mount(place, model) {
     } });
   const curves = board(column, { label: "Curves", ratio: 0.75,
     draw(context, width, height, ink) {
-      const low = Math.floor(2 * Math.min(0, ...run.curves.flatMap(({ y }) => y))) / 2;
-      drawCurves(context, width, height, { ink, low, what: "", over: "steps", cursor: run.steps[k],
-        curves: run.curves.map(({ y }, i) => ({ x: run.steps, y, color: COLOR[i], dash: i ? [] : [6, 4] })) });
+      const all = run.curves.flatMap(({ y }) => y), half = (round, value) => round(2 * value) / 2;
+      const [low, high] = [half(Math.floor, Math.min(0, ...all)), half(Math.ceil, Math.max(1, ...all))]; // a contrast can be two
+      drawCurves(context, width, height, { ink, low, high, what: "", over: "steps", cursor: run.steps[k],
+        curves: run.curves.map(({ name, y }, i) => ({ x: run.steps, y, color: CURVES[name] ?? ink, dash: i ? [] : [6, 4] })) });
     } });
   column.append(key);
   boards.append(column);
@@ -94,7 +95,7 @@ export function mount(place, model) {
     run = runs.find(({ name }) => name === model.get("run")) ?? runs[0];
     [points, near, cosine] = [decode(run.xyz, Int16Array), decode(run.near, Uint8Array), decode(run.cosine, Int8Array)];
     pick.input.value = run.name;
-    key.replaceChildren(legend(run.curves.map(({ name }, i) => ({ name, color: COLOR[i], dash: !i }))));
+    key.replaceChildren(legend(run.curves.map(({ name }, i) => ({ name, color: CURVES[name] ?? "currentColor", dash: !i }))), run.which ?? "");
     const off = run.steps.map((step) => Math.abs(step - (before?.[0] ?? 0)));
     if (before) go(before[1] ? last() : off.indexOf(Math.min(...off))); // the end stays the end
     else seen();
