@@ -99,7 +99,7 @@ class Ask(Explorable):
             ax.bar(range(len(order)), scores[source, order].numpy(), color=entry["color"])
             ax.spines[["top", "right"]].set_visible(False)
             ax.tick_params(labelsize=7)
-            ax.yaxis.set_major_locator(MaxNLocator(2))
+            ax.yaxis.set_major_locator(MaxNLocator(2, steps=[1, 2, 5, 10]))
             ax.xaxis.set_major_locator(MaxNLocator(4, integer=True))
             ax.set_title(f"{name}, cosine" if what == COSINE else name, loc="left", fontsize=8, pad=2, parse_math=False)
         axes[-1].set_xlabel(f"the other nodes, near to far from {_short(g.labels[source])}", fontsize=8, parse_math=False)

@@ -99,9 +99,27 @@ def fiedler_components(E, graph) -> Tensor:
     return part
 
 
-@torch.no_grad()
 def predicted_first_hops(model, task, leaves, E=None) -> Tensor:
     """Return the first hop that a model answers for each leaf, int64 ``(k,)``: the best of all first hops.
+
+    Args:
+        model: A ``SequenceModel``.
+        task: Its ``PathTask``, with target "first".
+        leaves: Leaf node ids, int64 ``(k,)``.
+        E: As in ``first_hop_scores``.
+
+    Raises:
+        ValueError: As ``first_hop_scores``.
+
+    Source:
+        Ours.
+    """
+    return task.graph.first_hops[first_hop_scores(model, task, leaves, E).argmax(-1)]
+
+
+@torch.no_grad()
+def first_hop_scores(model, task, leaves, E=None) -> Tensor:
+    """Return a model's logits of all first hops for each leaf, ``(k, d)``, in the order of ``graph.first_hops``.
 
     Args:
         model: A ``SequenceModel``.
@@ -127,8 +145,7 @@ def predicted_first_hops(model, task, leaves, E=None) -> Tensor:
         hidden = model.hidden(inputs, 1)[:, 0]
     finally:
         model.embedding.data = own
-    hops = task.graph.first_hops
-    return hops[(hidden @ model.unembedding[hops].mT).argmax(-1)]
+    return hidden @ model.unembedding[task.graph.first_hops].mT
 
 
 def _pairs(graph, pairs) -> Tensor:

@@ -147,3 +147,19 @@ def test_with_a_kernel_both_sides_follow_each_other(live):
     assert page.evaluate("[kernel.get('source'), kernel.get('target')]") == [5, 3] and page.evaluate("kernel.saved") == 1
     page.evaluate("stop()")
     assert not page.errors
+
+
+def test_the_race_of_the_first_hops_says_which_wins(shown):
+    star = gm.path_star(4, 5)
+    memories = {"look-up": gm.associative_memory(star), "map": gm.heat_kernel_memory(star, 1.5)}
+    page = shown(explorables.Ask(star, memories, source=4, target=5))
+    page.get_by_role("button", name="Which first hop wins?").press("Enter")
+    said = page.inner_text(".status")
+    assert said == "Which of the first hops 1, 5, 9, 13 leads to 4? look-up: 1, 5, 9, 13, a tie of 4; map: 1, its own arm’s."
+    assert page.locator("tbody tr").count() == 3 and "its own arm’s" in page.locator("tbody tr").last.inner_text()
+    page.get_by_label("from", exact=True).select_option("8")
+    assert page.inner_text(".status").startswith("From 8 to 5")
+    page.get_by_label("from", exact=True).select_option("9")
+    page.get_by_role("button", name="Which first hop wins?").click()
+    assert page.inner_text(".status").startswith("9 is no node behind a first hop.")
+    assert not shown(explorables.Ask(gm.cycle(5), {"look-up": gm.associative_memory(gm.cycle(5))})).get_by_role("button", name="Which").is_visible()

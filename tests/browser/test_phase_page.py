@@ -17,7 +17,7 @@ def runs():
 
 
 def call(page):
-    return page.get_by_label("the call that trains this cell again").input_value()
+    return page.get_by_label("the call that trains the pinned cell again").input_value()
 
 
 def number(page, measure):
@@ -100,10 +100,10 @@ def test_hover_looks_and_a_click_keeps(shown, runs):
     image = picture.evaluate("(canvas) => canvas.toDataURL()")
     map.hover(position=middle(page, 2, 1))
     page.wait_for_function("(old) => document.querySelectorAll('canvas')[1].toDataURL() !== old", arg=image)
-    assert "Learning rate 0.1, start scale 0.5" in page.locator(".status").inner_text()
+    assert "Under the pointer (dashed): learning rate 0.1, start scale 0.5" in page.locator(".status").inner_text()
     assert page.evaluate(f"{ALIVE}.chosen()") == [0, 0, 0] and call(page) == phase.call([0, 0, 0])
     page.mouse.move(1, 1)
-    assert "Learning rate 0.003, start scale 0.02" in page.locator(".status").inner_text()
+    assert "Pinned: learning rate 0.003, start scale 0.02" in page.locator(".status").inner_text()
     map.click(position=middle(page, 1, 1))
     page.mouse.move(1, 1)
     assert page.evaluate(f"{ALIVE}.chosen()") == [1, 1, 0] and call(page) == phase.call([1, 1, 0])
@@ -156,3 +156,23 @@ def test_with_a_kernel_both_sides_follow_each_other(live, runs):
     assert page.evaluate("kernel.saved") == 2
     page.evaluate("stop()")
     assert not page.errors
+
+
+def test_the_page_says_whose_call_stands_below_while_the_pointer_is_elsewhere(shown, runs):
+    phase = explorables.Phase(runs, RING)
+    phase.cell = [0, 0, 0]
+    page = shown(phase)
+    canvas = page.locator("canvas").first
+    canvas.hover(position=middle(page, 0, 0))
+    alone = canvas.evaluate("c => c.toDataURL()")
+    assert "This call trains the pinned cell again (solid frame): learning rate 0.003" in page.inner_text("[data-alive]")
+    canvas.hover(position=middle(page, 2, 1))
+    page.wait_for_timeout(100)
+    hovered = canvas.evaluate("c => c.toDataURL()")
+    said = page.inner_text("[data-alive]")
+    assert "numbers above are those of the cell under the pointer" in said and call(page) == phase.call([0, 0, 0])
+    assert "(solid frame): learning rate 0.003, start scale 0.02, weight decay 0." in said
+    canvas.click(position=middle(page, 2, 1))
+    page.wait_for_timeout(100)
+    assert len({alone, hovered, canvas.evaluate("c => c.toDataURL()")}) == 3  # pinned and hovered cells look different
+    assert call(page) == phase.call([2, 1, 0])

@@ -269,3 +269,17 @@ def test_a_hostile_graph_is_text_and_runs_nothing(opened):
     page.get_by_role("button", name="Play").click()
     page.wait_for_timeout(2000)
     assert page.locator("img").count() == 0 and page.evaluate("window.hit") is None and page.errors == []
+
+
+def test_a_contrast_above_one_is_drawn_whole(opened):
+    g = gm.path_star(2, 3)
+    far = torch.tensor([[0.01, 0.0], [1, 0], [1, 0], [-1, 0], [-1, 0]])
+    widget = Replay(g, {"pair": ([0, 1], torch.stack([far, far]))})
+    (contrast,) = [curve["y"][-1] for curve in widget.data["runs"][0]["curves"] if curve["name"] == "contrast"]
+    assert contrast > 1
+    page = opened(widget)
+    page.evaluate("""() => { const own = CanvasRenderingContext2D.prototype.fillText; window.texts = [];
+        CanvasRenderingContext2D.prototype.fillText = function (text, ...at) { window.texts.push(`${text}`); own.call(this, text, ...at); }; }""")
+    page.get_by_role("slider").press("Home")
+    settled(page)
+    assert "1.5" in page.evaluate("window.texts") and not page.errors

@@ -252,3 +252,13 @@ def test_a_wrong_argument_is_refused_with_a_way_out(runs, options, error, words)
 def test_a_large_graph_is_refused_before_anything_is_measured():
     with pytest.raises(ValueError, match=r"graph must have at most 255 nodes .*got 256\. Take a part of it, or draw"):
         Replay(gm.cycle(256), {"a": SimpleNamespace()})
+
+
+def test_the_run_that_is_shown_is_the_one_of_median_order():
+    ring = gm.cycle(7)
+    runs = gm.train_ensemble(ring, width=8, steps=60, seeds=range(100, 105), snapshots=[0, 60])
+    order = gm.geometric_order(runs.embeddings[-1], ring)
+    middle = int(order.argsort(stable=True)[2])
+    shown, own = Replay(ring, {"linear": runs}).data["runs"][0], Replay(ring, {"linear": runs}, member=middle).data["runs"][0]
+    assert shown["xyz"] == own["xyz"] and own["which"] == f"Run {middle + 1} of 5."
+    assert shown["which"] == f"Run {middle + 1} of 5, the one of median geometric order."

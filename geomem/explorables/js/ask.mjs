@@ -1,6 +1,7 @@
 // Ask the memory: two nodes, and what every memory says of the pair.
 
 import { board, button, chooser, COLORS, decode, drawGraph, element, fit, frame, nearest, neighbours, path, status, table } from "./kit.mjs";
+import { drawByHops, nearToFar } from "./answers.mjs";
 
 export function mount(place, model) {
   const data = model.get("data"), { graph } = data, { labels } = graph, n = labels.length;
@@ -66,37 +67,15 @@ export function mount(place, model) {
 
   const heading = (m) => (same(m.name) ? `${m.name}, ${m.what}` : m.name);
 
-  /** The scores of all other nodes, near to far, or how many they outrank; lines set groups of one distance apart. */
+  /** The scores of all other nodes, or how many they outrank. */
   function drawBars(context, width, height, ink, { scores, ranks, color, ...memory }, last) {
-    const [top, bottom, left] = [22, height - (last ? 44 : 16), 4], step = (width - 2 * left) / order.length;
     const ranked = bar.input.value === "ranks";
     const values = order.map((v) => (ranked ? n - ranks[source * n + v] / 2 : scores[source * n + v])), all = [0, ...values];
-    const [low, high] = [Math.min(...all), Math.max(...all)], y = (v) => bottom - ((v - low) / (high - low || 1)) * (bottom - top);
-    context.textBaseline = "middle";
-    context.textAlign = "left";
-    context.fillStyle = ink;
-    context.fillText(heading(memory), left, 8, width - 110);
-    context.textAlign = "right";
-    context.fillText(ranked ? "high: first in rank" : `${short(low)} to ${short(high)}`, width - left, 8);
-    context.textAlign = "center";
-    if (last) context.fillText("hops", width / 2, bottom + 36);
-    order.forEach((v, k) => {
-      context.fillStyle = racing ? (starts.includes(v) ? COLORS.beside : color) : v === target ? COLORS.chosen : color;
-      const height = y(values[k]) - y(0), x = left + k * step;
-      context.fillRect(x + 0.1 * step, y(0), 0.8 * step, Math.abs(height) < 1 ? -1 : height);
-      const here = hops[source * n + v], first = !k || hops[source * n + order[k - 1]] !== here;
-      context.fillStyle = ink;
-      if (racing ? winners(ranks).includes(v) : v === target) context.fillText("▲", x + step / 2, bottom + 8);
-      if (!first) return;
-      const wide = order.filter((w) => hops[source * n + w] === here).length * step;
-      if (last) context.fillText(here < 0 ? "none" : here, x + wide / 2, bottom + 21);
-      context.globalAlpha = 0.3;
-      if (k) context.fillRect(x - 0.5, top, 1, bottom - top);
-      context.globalAlpha = 1;
-    });
-    context.globalAlpha = 0.6;
-    context.fillRect(left, y(0) - 0.5, width - 2 * left, 1);
-    context.globalAlpha = 1;
+    const [low, high] = [Math.min(...all), Math.max(...all)];
+    drawByHops(context, width, height, { ink, order, values, low, high, last, hops: (v) => hops[source * n + v], heading: heading(memory),
+      aside: ranked ? "high: first in rank" : `${short(low)} to ${short(high)}`,
+      colorOf: (v) => (racing ? (starts.includes(v) ? COLORS.beside : color) : v === target ? COLORS.chosen : color),
+      marked: (v) => (racing ? winners(ranks).includes(v) : v === target) });
   }
 
   const short = (v) => (Math.abs(v) < 5e-4 ? "0" : Math.abs(v) < 1e4 ? v.toFixed(3).replace(/\.?0+$/, "") : v.toExponential(2));
@@ -132,9 +111,8 @@ export function mount(place, model) {
 
   function show() {
     const at = source * n + target, far = hops[at] < 0 ? "no path" : `${hops[at]} ${hops[at] === 1 ? "hop" : "hops"}`;
-    const away = (v) => (hops[source * n + v] + n + 1) % (n + 1);
     [from.input.selectedIndex, to.input.selectedIndex] = [source, target];
-    order = Array.from({ length: n }, (_, v) => v).filter((v) => v !== source).sort((a, b) => away(a) - away(b) || a - b);
+    order = nearToFar(source, hops, n);
     const rows = memories.map((m) => [m.name, m.what, short(m.scores[at]), `${m.ranks[at] / 2}`]);
     answers.replaceChildren(table(["memory", "kind of score", "score of the pair", `rank of “to” among ${n - 1}`],
       [["the graph itself", "hop distance, near first", far, `${hopRanks[at] / 2}`], ...rows]));

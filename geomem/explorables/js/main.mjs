@@ -2,11 +2,14 @@
 
 import * as ask from "./ask.mjs";
 import * as edit from "./edit.mjs";
+import * as facts from "./facts.mjs";
+import * as heat from "./heat.mjs";
 import * as phase from "./phase.mjs";
 import * as replay from "./replay.mjs";
+import * as swap from "./swap.mjs";
 import * as watch from "./watch.mjs";
 
-const KINDS = { ask, edit, phase, replay, watch };
+const KINDS = { ask, edit, facts, heat, phase, replay, swap, watch };
 
 function render({ model, el }) {
   return KINDS[model.get("kind")].mount(el, model);

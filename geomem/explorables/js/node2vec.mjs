@@ -127,7 +127,7 @@ export function eigen(matrix, n) {
 }
 
 /** S = W + W^T, whose eigenspaces are the directions in which a table learns fast or slowly. */
-function symmetricWalk(n, edges, selfEdges) {
+export function symmetricWalk(n, edges, selfEdges) {
   return randomWalk(n, edges, selfEdges).map((value, k, W) => value + W[(k % n) * n + Math.floor(k / n)]);
 }
 

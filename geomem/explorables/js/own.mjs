@@ -5,10 +5,11 @@ import { spectrum } from "./node2vec.mjs";
 
 export const OWN = "your own edges";
 export const EXAMPLE = "Ada, Ben\nBen, Cyd\nCyd, Dan\nDan, Eve\nEve, Ada\nEve, Fay\nFay, Gus";
-const MOST = 60;
+const MOST = 60, LETTERS = 20_000;
 
 /** Read edges, one a line, two names apart by a comma or a space; throws an error that says what is wrong. */
 export function typed(text) {
+  if (text.length > LETTERS) throw new Error(`The edges may have ${LETTERS.toLocaleString("en")} letters here, got ${text.length.toLocaleString("en")}. Take a part of them.`);
   const labels = [], edges = new Map();
   const node = (name) => { if (!labels.includes(name)) labels.push(name); return labels.indexOf(name); };
   text.split("\n").forEach((line, number) => {

@@ -62,7 +62,7 @@ export function mount(place, model) {
   if (forgot.some(Boolean)) key.append(` × edge recall below ${data.known}.`);
   if (lost.some(Boolean)) key.append(` ╱ a training ${LOST}.`);
   const answers = element("div", { role: "region", "aria-label": "Numbers of the cell" });
-  const text = element("textarea", { readonly: true, "aria-label": "the call that trains this cell again", spellcheck: "false", style: "field-sizing:content;min-height:0" });
+  const text = element("textarea", { readonly: true, "aria-label": "the call that trains the pinned cell again", spellcheck: "false", style: "field-sizing:content;min-height:0" });
   const copy = button("Copy the call", async () => {
     try {
       await navigator.clipboard.writeText(call());
