@@ -93,7 +93,9 @@ class Ask(Explorable):
         left, right = figure.subfigures(1, 2, width_ratios=[1, 1.5])
         ax = figures.name(figures.draw_graph(g, left.subplots()), g.name)
         for node, word in ((source, "from"), (self.target, "to")):
-            ax.annotate(word, figures.layout(g)[node], (0, 11), textcoords="offset points", ha="center", fontsize=8, weight="bold")
+            ax.annotate(
+                word, figures.layout(g)[node], (0, 11), textcoords="offset points", ha="center", fontsize=8, weight="bold"
+            )
         axes = right.subplots(len(self._rows), sharex=True, squeeze=False)[:, 0]
         for ax, (name, what, scores, *_), entry in zip(axes, self._rows, self.data["memories"], strict=True):
             ax.bar(range(len(order)), scores[source, order].numpy(), color=entry["color"])

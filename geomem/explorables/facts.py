@@ -43,7 +43,9 @@ class Facts(Explorable):
             raise ValueError(f"graph must have 3 to {NODES} nodes in the page, got {g!r}. Use gradient_flow for more.")
         for label in map(str, g.labels):
             if not label.strip() or "," in label or "\n" in label or label.startswith("#"):
-                raise ValueError(f"graph must have labels without commas and line breaks, and none that begins with #, got {label!r}.")
+                raise ValueError(
+                    f"graph must have labels without commas and line breaks, and none that begins with #, got {label!r}."
+                )
         if _checks.integer("width", width, least=2) > 64:
             raise ValueError(f"width must be at most 64 in the page, got {width}. Use gradient_flow for more.")
         text = "\n".join(f"{g.labels[u]}, {g.labels[v]}" for u, v in g.edges.tolist())
@@ -63,7 +65,9 @@ class Facts(Explorable):
     def poster(self, figure) -> None:
         """Draw the facts, and the map at the end."""
         left, right = figure.subplots(1, 2)
-        flow = gradient_flow(self._graph, width=self._width, lr=LR, init_std=INIT_STD, seeds=[self._seed], steps=STEPS, snapshots=[])
+        flow = gradient_flow(
+            self._graph, width=self._width, lr=LR, init_std=INIT_STD, seeds=[self._seed], steps=STEPS, snapshots=[]
+        )
         figures.name(figures.draw_graph(self._graph, left), "the facts")
         table = flow.embeddings[-1, 0]
         figures.embedding(table, self._graph, right)

@@ -16,7 +16,7 @@ LOW, HIGH = 0.1, 20.0
 
 
 class Heat(Explorable):
-    """Turn the time of ``heat_kernel_memory`` and see the table go from look-up to map: all cosines, and a node's scores by hops.
+    """Turn the time of ``heat_kernel_memory``: all cosines and a node's scores by hops go from look-up to map.
 
     Args:
         graph: A graph of at most 40 nodes: a name in ``FAMILIES``, or a ``Graph``.
@@ -37,7 +37,9 @@ class Heat(Explorable):
     def __init__(self, graph: str | Graph = "path_star", *, t: float | None = None, node: int = 0):
         g = named_graph(_checks.one_of("graph", graph, FAMILIES)) if isinstance(graph, str) else require_graph(graph)
         if g.n_nodes > NODES:
-            raise ValueError(f"graph must have at most {NODES} nodes in the page, got {g!r}. Use heat_kernel_memory for more.")
+            raise ValueError(
+                f"graph must have at most {NODES} nodes in the page, got {g!r}. Use heat_kernel_memory for more."
+            )
         self._graph, edge = g, _edge(g)
         t = (edge or 1.0) if t is None else _in_range(t)
         if _checks.integer("node", node, least=0) >= g.n_nodes:

@@ -94,8 +94,9 @@ class Replay(Explorable):
             curves |= {"contrast": geometric_contrast(E, graph)} if measurable else {}
             curves |= {"order": geometric_order(E, graph)} if measurable > 1 else {}
             curves = [{"name": measure, "y": np.round(values.numpy(), 4).tolist()} for measure, values in curves.items()]
-            shown.append({"name": name, "which": which, "steps": at.tolist(), "curves": curves}
-                         | _frames(E, graph) | _nearest(E))
+            shown.append(
+                {"name": name, "which": which, "steps": at.tolist(), "curves": curves} | _frames(E, graph) | _nearest(E)
+            )
             if len(shown) == 1:
                 three = [0, len(at) // 2, len(at) - 1]
                 self._three = at[three].tolist(), E[three]
@@ -132,7 +133,7 @@ class Replay(Explorable):
 
 
 def _snapshots(graph: Graph, name: str, run, member) -> tuple[Tensor, Tensor, Tensor | None, str]:
-    """Return steps ``(T,)``, one member's embeddings ``(T, n, m)``, its own recall ``(T,)``, None if unknown, and which it is."""
+    """Return steps ``(T,)``, a member's embeddings ``(T, n, m)``, its own recall ``(T,)`` or None, and which it is."""
     called, recall, which = f"runs[{name!r}]", None, ""
     if member is not None:
         member = _checks.integer("member", member, least=0)

@@ -56,7 +56,7 @@ class Swap(Explorable):
         if g.n_nodes > NODES:
             raise ValueError(f"task must have a star of at most {NODES} nodes in the page, got {g!r}. Take a smaller star.")
         leaves = task.train_leaves[:LEAVES].tolist() if leaves is None else _leaves(g, leaves)
-        pair = leaves[:2] if pair is None else [_checks.integer("pair", leaf) for leaf in pair]
+        pair = leaves[:2] if pair is None else [_checks.integer("pair", leaf, least=0) for leaf in pair]
         if len(set(pair)) != 2 or not set(pair) <= set(leaves):
             raise ValueError(f"pair must be two different leaves of {leaves}, got {list(pair)}.")
         self._graph, self._pairs = g, list(combinations(range(len(leaves)), 2))
@@ -78,7 +78,13 @@ class Swap(Explorable):
                     "parts": encoded(part[leaves], "float32"),
                 }
             )
-        data = {"graph": graph_data(g), "leaves": leaves, "hops": g.first_hops.tolist(), "own": own.tolist(), "models": shown}
+        data = {
+            "graph": graph_data(g),
+            "leaves": leaves,
+            "hops": g.first_hops.tolist(),
+            "own": own.tolist(),
+            "models": shown,
+        }
         super().__init__(kind="swap", data=data | {"levels": LEVELS}, one=leaves.index(pair[0]), other=leaves.index(pair[1]))
 
     def _asked(self, model, task, E, leaves):
@@ -110,7 +116,9 @@ class Swap(Explorable):
 
     def poster(self, figure) -> None:
         """Draw how many answers go with the exchange, over all pairs."""
-        for ax, (name, went) in zip(figure.subplots(1, len(self._went), sharey=True, squeeze=False)[0], self._went.items()):
+        for ax, (name, went) in zip(
+            figure.subplots(1, len(self._went), sharey=True, squeeze=False)[0], self._went.items(), strict=False
+        ):
             ax.plot(torch.linspace(0, 100, LEVELS), 100 * went, color=figures.COLORS["map"])
             ax.set_ylim(-4, 104)
             ax.spines[["top", "right"]].set_visible(False)
@@ -120,7 +128,10 @@ class Swap(Explorable):
 
 
 def _leaves(graph, leaves) -> list[int]:
-    found, ends = [_checks.integer("leaves", leaf) for leaf in torch.as_tensor(leaves).tolist()], graph.leaves.tolist()
+    found, ends = (
+        [_checks.integer("leaves", leaf, least=0) for leaf in torch.as_tensor(leaves).tolist()],
+        graph.leaves.tolist(),
+    )
     if not 2 <= len(set(found)) == len(found) <= LEAVES or not set(found) <= set(ends):
         raise ValueError(f"leaves must be 2 to {LEAVES} different leaves of {graph!r}, got {found}.")
     return found

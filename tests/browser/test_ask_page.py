@@ -162,4 +162,8 @@ def test_the_race_of_the_first_hops_says_which_wins(shown):
     page.get_by_label("from", exact=True).select_option("9")
     page.get_by_role("button", name="Which first hop wins?").click()
     assert page.inner_text(".status").startswith("9 is no node behind a first hop.")
-    assert not shown(explorables.Ask(gm.cycle(5), {"look-up": gm.associative_memory(gm.cycle(5))})).get_by_role("button", name="Which").is_visible()
+    assert (
+        not shown(explorables.Ask(gm.cycle(5), {"look-up": gm.associative_memory(gm.cycle(5))}))
+        .get_by_role("button", name="Which")
+        .is_visible()
+    )

@@ -56,7 +56,9 @@ def test_typed_facts_are_trained_at_once_and_a_mistake_is_told(shown):
 def test_hostile_names_are_text_and_run_nothing(shown):
     page = shown(Facts(gm.Graph.from_edges([(HOSTILE[k], HOSTILE[k + 1]) for k in range(3)]), width=4), reduced_motion=True)
     assert HOSTILE[0] in page.get_by_role("textbox").input_value()
-    page.get_by_role("textbox").fill("\n".join(f"{HOSTILE[k]}, {HOSTILE[(k + 1) % 4]}" for k in range(4)) + "\nx, " + HOSTILE[0])
+    page.get_by_role("textbox").fill(
+        "\n".join(f"{HOSTILE[k]}, {HOSTILE[(k + 1) % 4]}" for k in range(4)) + "\nx, " + HOSTILE[0]
+    )
     page.get_by_role("button", name="Use these").click()
     page.get_by_role("button", name="Train").click()
     page.locator("canvas").first.focus()

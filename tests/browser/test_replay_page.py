@@ -279,7 +279,10 @@ def test_a_contrast_above_one_is_drawn_whole(opened):
     assert contrast > 1
     page = opened(widget)
     page.evaluate("""() => { const own = CanvasRenderingContext2D.prototype.fillText; window.texts = [];
-        CanvasRenderingContext2D.prototype.fillText = function (text, ...at) { window.texts.push(`${text}`); own.call(this, text, ...at); }; }""")
+        CanvasRenderingContext2D.prototype.fillText = function (text, ...at) {
+          window.texts.push(`${text}`);
+          own.call(this, text, ...at);
+        }; }""")
     page.get_by_role("slider").press("Home")
     settled(page)
     assert "1.5" in page.evaluate("window.texts") and not page.errors

@@ -5,7 +5,7 @@ import pytest
 import torch
 
 import geomem as gm
-from geomem.explorables import Watch
+from geomem.explorables import Facts, Heat, Watch
 from geomem.node2vec import flow_matrix
 from tests.explorables.test_explorables import HOSTILE
 from tools import book
@@ -452,3 +452,33 @@ def test_with_a_kernel_values_come_in_and_the_reader_s_go_back(live):
     assert page.evaluate(f"{keyed}.length") > 10  # JupyterLab leaves their keys to them
     assert page.evaluate(f"{keyed}.every((control) => control.dataset.lmSuppressShortcuts === 'true')")
     assert page.evaluate("stop()") is None and not page.errors
+
+
+@pytest.mark.parametrize("kind", ["watch", "heat", "facts"])
+def test_what_is_drawn_stands_out_in_the_light_and_in_the_dark(shown, kind):
+    made = {"watch": Watch, "heat": Heat, "facts": Facts}[kind]
+    for theme, paper, ink in (("light", "white", "#222832"), ("dark", "#14181e", "#ced6dd")):
+        page = shown(made())
+        page.evaluate("([theme]) => { document.documentElement.dataset.theme = theme; }", [theme])
+        page.add_style_tag(content=f"body {{ background: {paper}; color: {ink}; }}")
+        page.wait_for_timeout(150)
+        inked = page.evaluate(
+            """([paper]) => [...document.querySelectorAll("canvas")].map((canvas) => {
+              const copy = document.createElement("canvas"), pen = copy.getContext("2d");
+              [copy.width, copy.height] = [canvas.width, canvas.height];
+              pen.fillStyle = paper;
+              pen.fillRect(0, 0, copy.width, copy.height);
+              const back = [...pen.getImageData(0, 0, 1, 1).data];
+              pen.drawImage(canvas, 0, 0);
+              const light = (d, i) => [0.2126, 0.7152, 0.0722].reduce((sum, w, k) => sum + w * (d[i + k] / 255) ** 2.2, 0);
+              const { data } = pen.getImageData(0, 0, copy.width, copy.height), own = light(back, 0);
+              let seen = 0;
+              for (let i = 0; i < data.length; i += 4) {
+                const [a, b] = [light(data, i), own].sort((x, y) => x - y);
+                seen += (b + 0.05) / (a + 0.05) > 3;
+              }
+              return seen;
+            })""",
+            [paper],
+        )
+        assert all(count > 300 for count in inked), (theme, inked)

@@ -9,11 +9,13 @@ import re
 import numpy as np
 import pytest
 import torch
+from matplotlib.colors import to_hex
 from PIL import Image
 
 import geomem as gm
 from geomem import figures
 from geomem.explorables import Explorable, Watch, base
+from geomem.explorables import ask as explorables_ask
 from tools import book, bundle
 
 HOSTILE = [
@@ -171,6 +173,19 @@ def test_the_page_script_weighs_little():
         text = (book.ROOT / place).read_bytes()
         assert text.startswith(bundle.HEAD.encode()) and len(gzip.compress(text)) <= 30_000
     assert not re.search(rb"innerHTML|outerHTML|insertAdjacentHTML|document\.write|\beval\(|new Function|https?://", text)
+
+
+def test_colours_are_those_of_the_figures_and_no_model_s_is_used_for_another_thing():
+    kit = (book.ROOT / bundle.SOURCES / "kit.mjs").read_text(encoding="utf8")
+    colors = dict(re.findall(r'(\w+): "(#[0-9a-f]{6})"', re.search(r"COLORS = \{(.*?)\}", kit)[1]))
+    assert colors.pop("lookUp") == figures.COLORS["look-up"] and colors.pop("map") == figures.COLORS["map"]
+    own = [*colors.values(), explorables_ask.OTHER]
+    assert not set(own) & set(figures.COLORS.values())
+    ranks = re.findall("#[0-9a-f]{6}", re.search(r"RANKS = \[(.*?)\]", kit)[1])
+    assert ranks == [to_hex(figures.plt.get_cmap("viridis")(rank / 6.5)) for rank in range(4)]
+    for path in (book.ROOT / bundle.SOURCES).glob("*.mjs"):  # elsewhere colours have names
+        used = set(re.findall(r"#[0-9a-f]{6}\b", path.read_text(encoding="utf8"))) - set(ranks)
+        assert path.name == "kit.mjs" or not used & set(figures.COLORS.values()) - {figures.COLORS["null"]}, path.name
 
 
 def test_a_stale_bundle_is_named(tmp_path, monkeypatch):

@@ -29,7 +29,11 @@ def test_the_page_gets_the_facts_as_text_and_the_start_of_gradient_flow():
         (dict(width=1), ValueError, "width must be at least 2"),
         (dict(width=65), ValueError, "width must be at most 64 in the page"),
         (dict(graph=gm.Graph.from_edges([("a,b", "c"), ("c", "d")])), ValueError, "labels without commas"),
-        (dict(graph=gm.Graph.from_edges([("x" * 9000, "b"), ("b", "c" * 9000), ("c" * 9000, "d")])), ValueError, "20,000 letters"),
+        (
+            dict(graph=gm.Graph.from_edges([("x" * 9000, "b"), ("b", "c" * 9000), ("c" * 9000, "d")])),
+            ValueError,
+            "20,000 letters",
+        ),
     ],
 )
 def test_wrong_facts_are_refused(words, error, says):

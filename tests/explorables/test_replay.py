@@ -259,6 +259,9 @@ def test_the_run_that_is_shown_is_the_one_of_median_order():
     runs = gm.train_ensemble(ring, width=8, steps=60, seeds=range(100, 105), snapshots=[0, 60])
     order = gm.geometric_order(runs.embeddings[-1], ring)
     middle = int(order.argsort(stable=True)[2])
-    shown, own = Replay(ring, {"linear": runs}).data["runs"][0], Replay(ring, {"linear": runs}, member=middle).data["runs"][0]
+    shown, own = (
+        Replay(ring, {"linear": runs}).data["runs"][0],
+        Replay(ring, {"linear": runs}, member=middle).data["runs"][0],
+    )
     assert shown["xyz"] == own["xyz"] and own["which"] == f"Run {middle + 1} of 5."
     assert shown["which"] == f"Run {middle + 1} of 5, the one of median geometric order."

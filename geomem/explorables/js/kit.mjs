@@ -5,7 +5,18 @@
  * All of them are told from a white page and from a dark one.
  */
 export const COLORS = { lookUp: "#7a7a7a", map: "#009e73", chosen: "#d81b60", beside: "#3f9fd6", violet: "#7b61c9", brown: "#9c6b30" };
-export const SERIES = [COLORS.violet, COLORS.brown, "#8a8a2a", COLORS.beside];
+/** Of the eigenspaces by rank, slow to fast, as in the book's figures. */
+export const RANKS = ["#440154", "#453581", "#34618d", "#24878e"];
+
+/** What the book's style makes of a colour in the dark: its light is turned over and its hue is kept. */
+export function turnedOver(hex) {
+  const [r, g, b] = [1, 3, 5].map((k) => 0.93 - (0.86 * parseInt(hex.slice(k, k + 2), 16)) / 255);
+  const rows = [[-0.574, 1.43, 0.144], [0.426, 0.43, 0.144], [0.426, 1.43, -0.856]];
+  return `rgb(${rows.map(([x, y, z]) => Math.round(255 * Math.min(1, Math.max(0, 1.15 * (x * r + y * g + z * b))))).join()})`;
+}
+
+/** Whether a computed colour is a light one, as that of text on a dark page. */
+export const isLight = (color) => { const [r, g, b] = color.match(/[\d.]+/g).map(Number); return 0.299 * r + 0.587 * g + 0.114 * b > 140; };
 const TWILIGHT = ["#e2d9e2", "#9ebbc9", "#6785be", "#5e43a5", "#421257", "#501444", "#84304f", "#ad6a57", "#ceac94"];
 
 const STYLE = `
@@ -32,6 +43,7 @@ const STYLE = `
 .explorable-box table { border-collapse: collapse; margin: 0.4rem 0; font-variant-numeric: tabular-nums; width: auto; }
 .explorable-box :is(th, td) { padding: 0.15rem 0.9rem 0.15rem 0; text-align: left; font-weight: normal; border: 0; vertical-align: top; }
 .explorable-box thead th { border-bottom: 1px solid currentColor; }
+html[data-theme="dark"] .explorable-box .rank, body[data-jp-theme-light="false"] .explorable-box .rank { filter: invert(0.93) hue-rotate(180deg) brightness(1.15); }
 .explorable-box [hidden] { display: none !important; }
 @media print { .explorable-box .controls { display: none; } }`;
 
@@ -276,7 +288,7 @@ export function drawCurves(context, width, height, { curves, ink, low = 0, high 
 export function legend(entries) {
   const line = (dash) => (dash ? "┄" : "━");
   return element("div", { class: "controls" }, ...entries.map(({ name, color, dash }) =>
-    element("span", {}, element("span", { style: `color:${color}`, "aria-hidden": "true" }, line(dash)), ` ${name}`)));
+    element("span", {}, element("span", { style: `color:${color}`, class: RANKS.includes(color) ? "rank" : null, "aria-hidden": "true" }, line(dash)), ` ${name}`)));
 }
 
 /** The node within reach of a pixel, or -1. */

@@ -1,11 +1,11 @@
 // Watch geometry form: Node2Vec trains in the page, on a graph that the reader picks or types, with decay on its table.
 
-import { board, button, calm, checkbox, chooser, decode, drawBar, drawCurves, drawGraph, element, folded, frame, legend, nearest,
-  neighbours, path, SERIES, slider, status, walk } from "./kit.mjs";
+import { board, button, calm, checkbox, chooser, COLORS, decode, drawBar, drawCurves, drawGraph, element, folded, frame, legend, nearest,
+  isLight, neighbours, path, RANKS, slider, status, turnedOver, walk } from "./kit.mjs";
 import { cosine, cutoff, energies, Flow, normal, plane, spectrum } from "./node2vec.mjs";
 import { armsOf, EXAMPLE, laidOut, OWN, typed } from "./own.mjs";
 
-const LAST = 100_000, FRAMES = 500, SLOW = 4, GREY = "#888888";
+const LAST = 100_000, FRAMES = 500, SLOW = 4, GREY = COLORS.lookUp;
 const FILM = { tangle: 2, steps: 3000, end: 3 }; // what plays by itself: seconds at the start, steps, seconds at the end
 const PACE = { early: 50, growth: 0.4 }; // steps a second: 20 at first, then more and more, 3,000 steps in ten seconds
 const NUDGES = { ArrowLeft: [-1, 0], ArrowRight: [1, 0], ArrowUp: [0, 1], ArrowDown: [0, -1] };
@@ -90,14 +90,14 @@ export function mount(place, model) {
   /** The slowest eigenspaces and all others together, shares of the non-trivial energy; apart from them, the trivial share of all. */
   function energyCurves(ink) {
     const curve = (share, color, dash) => ({ x: steps(), y: frames.map(share), color, dash });
-    const slow = known.spaces.slice(0, SLOW).map((_, k) => curve((f) => f.shares[k], SERIES[k]));
+    const slow = known.spaces.slice(0, SLOW).map((_, k) => curve((f) => f.shares[k], isLight(ink) ? turnedOver(RANKS[k]) : RANKS[k]));
     const rest = known.spaces.length > SLOW ? [curve((f) => sum(f.shares.slice(SLOW)), ink, [6, 4])] : [];
     return [curve((f) => f.trivial, GREY, [2, 3]), ...slow, ...rest];
   }
 
   function explain() {
     const name = ({ value, vectors }) => `${signed(+value.toFixed(2) || 0)}${vectors.length > 1 ? ` (${vectors.length} dims)` : ""}`;
-    const items = known.spaces.slice(0, SLOW).map((space, k) => ({ name: name(space), color: SERIES[k] }));
+    const items = known.spaces.slice(0, SLOW).map((space, k) => ({ name: name(space), color: RANKS[k] }));
     const others = known.spaces.length - SLOW;
     if (others > 0) items.push({ name: `${others} others`, color: "currentColor", dash: true });
     items.push({ name: "trivial: its share of all energy", color: GREY, dash: true });
