@@ -116,9 +116,8 @@ class Swap(Explorable):
 
     def poster(self, figure) -> None:
         """Draw how many answers go with the exchange, over all pairs."""
-        for ax, (name, went) in zip(
-            figure.subplots(1, len(self._went), sharey=True, squeeze=False)[0], self._went.items(), strict=False
-        ):
+        axes = figure.subplots(1, len(self._went), sharey=True, squeeze=False)[0]
+        for ax, (name, went) in zip(axes, self._went.items(), strict=True):
             ax.plot(torch.linspace(0, 100, LEVELS), 100 * went, color=figures.COLORS["map"])
             ax.set_ylim(-4, 104)
             ax.spines[["top", "right"]].set_visible(False)
