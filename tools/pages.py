@@ -79,7 +79,7 @@ def written(root=book.ROOT):
     folder = root / "book"
     first = (folder / "intro.md").read_text(encoding="utf8")
     first = _filled(first, "claims", "\n" + glance(criteria(root), judged(root)[0]) + "\n")
-    first = _filled(first, "explorable", "\n" + island("watch", root, running=True) + "\n\n")
+    first = _filled(first, "explorable", "\n" + island("watch", root, running=True, more=False) + "\n\n")
     text, data = page(root)
     return {
         folder / "claims.md": text,
