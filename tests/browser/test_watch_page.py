@@ -459,8 +459,8 @@ def test_what_is_drawn_stands_out_in_the_light_and_in_the_dark(shown, kind):
     made = {"watch": Watch, "heat": Heat, "facts": Facts}[kind]
     for theme, paper, ink in (("light", "white", "#222832"), ("dark", "#14181e", "#ced6dd")):
         page = shown(made())
-        page.evaluate("([theme]) => { document.documentElement.dataset.theme = theme; }", [theme])
         page.add_style_tag(content=f"body {{ background: {paper}; color: {ink}; }}")
+        page.evaluate("([theme]) => { document.documentElement.dataset.theme = theme; }", [theme])
         page.wait_for_timeout(150)
         inked = page.evaluate(
             """([paper]) => [...document.querySelectorAll("canvas")].map((canvas) => {
@@ -482,3 +482,13 @@ def test_what_is_drawn_stands_out_in_the_light_and_in_the_dark(shown, kind):
             [paper],
         )
         assert all(count > 300 for count in inked), (theme, inked)
+
+
+def test_the_first_page_plays_by_itself_with_graph_and_play_alone(visit):
+    page = visit("book/intro.html")
+    page.locator("[data-explorable]").scroll_into_view_if_needed()
+    page.wait_for_selector("[data-alive=watch]")
+    assert page.get_by_role("button", name="Pause").is_visible() and page.get_by_label("graph", exact=True).is_visible()
+    assert not page.get_by_role("slider", name="decay").is_visible()
+    page.wait_for_function("document.querySelector('[data-alive] > div').explorable.flow().steps > 30", timeout=20_000)
+    assert not page.errors and not page.outside
