@@ -37,7 +37,7 @@ class Facts(Explorable):
 
     edges = traitlets.Unicode().tag(sync=True, reader=True)
 
-    def __init__(self, graph: str | Graph = "davis", *, width: int = 32, seed: int = 0):
+    def __init__(self, graph: str | Graph = "davis", *, width: int = 16, seed: int = 0):
         g = named_graph(_checks.one_of("graph", graph, FAMILIES)) if isinstance(graph, str) else require_graph(graph)
         if not 3 <= g.n_nodes <= NODES:
             raise ValueError(f"graph must have 3 to {NODES} nodes in the page, got {g!r}. Use gradient_flow for more.")
@@ -60,15 +60,13 @@ class Facts(Explorable):
     @property
     def alt(self) -> str:
         """Say what the poster shows."""
-        return f"The facts of {self._graph.name}, and the map that Node2Vec makes of them in {STEPS:,} steps"
+        return f"The map that Node2Vec makes of the facts of {self._graph.name} in {STEPS:,} steps"
 
     def poster(self, figure) -> None:
-        """Draw the facts, and the map at the end."""
-        left, right = figure.subplots(1, 2)
-        flow = gradient_flow(
-            self._graph, width=self._width, lr=LR, init_std=INIT_STD, seeds=[self._seed], steps=STEPS, snapshots=[]
+        """Draw the map at the end."""
+        options: dict = dict(width=self._width, lr=LR, init_std=INIT_STD, seeds=[self._seed], steps=STEPS, snapshots=[])
+        table = gradient_flow(self._graph, **options).embeddings[-1, 0]
+        ax = figures.embedding(table, self._graph, figure.subplots())
+        figures.name(
+            ax, f"the map after {STEPS:,} steps, which recalls {float(edge_recall(table @ table.T, self._graph)):.0%}"
         )
-        figures.name(figures.draw_graph(self._graph, left), "the facts")
-        table = flow.embeddings[-1, 0]
-        figures.embedding(table, self._graph, right)
-        figures.name(right, f"the map, which recalls {float(edge_recall(table @ table.T, self._graph)):.0%}")

@@ -17,7 +17,9 @@ def test_the_page_gets_the_facts_as_text_and_the_start_of_gradient_flow():
     noise = np.frombuffer(base64.b64decode(made.data["start"]), "<f8").reshape(-1, 8)
     flow = gm.gradient_flow(g, width=8, seeds=[3], init_std=0.1, steps=0)
     assert np.allclose(0.1 * noise, flow.embeddings[0, 0], rtol=0, atol=1e-12)
-    assert sorted(made.traits(reader=True)) == ["edges"] and made.alt.startswith("The facts of Florentine families")
+    assert sorted(made.traits(reader=True)) == ["edges"] and made.alt.startswith(
+        "The map that Node2Vec makes of the facts of Florentine families"
+    )
 
 
 @pytest.mark.parametrize(
