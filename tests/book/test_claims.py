@@ -322,7 +322,7 @@ def test_first_page_has_a_chapter_s_explorable_which_runs_at_once(house):
     shown = [line for line in lines if "data-explorable" in line]
     assert len(shown) == 1 and lines[lines.index(shown[0]) - 1] == ""  # a block of HTML
     values = json.loads(html.unescape(pages.ISLAND.search(shown[0])[0]))
-    assert values == {"kind": "watch", "name": "<b>", "running": True} and "<b>" not in shown[0]
+    assert values == {"kind": "watch", "more": False, "name": "<b>", "running": True} and "<b>" not in shown[0]
     with pytest.raises(book.UserError, match="No chapter shows the explorable 'phase'"):
         pages.island("phase", root)
 
