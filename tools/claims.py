@@ -1,10 +1,9 @@
-"""The verdicts: what the chapters judged, page and summary of it, and the check that all of them agree.
+"""The verdicts: what the chapters judged, and the check that pages, chapters, records and studies agree.
 
 ``python -m tools.claims`` (``make claims``) judges every claim anew from the records, and these from the studies.
 """
 
 import argparse
-import json
 import math
 import tomllib
 
@@ -13,36 +12,6 @@ from geomem.reporting.records import answer
 from tools import book
 
 VERDICTS = ("reproduced", "reproduced (small)", "in part", "not reproduced", "undecided", "not tested")
-HEAD = """# Claims
-
-{disclosure}
-
-**{count}**
-
-Each number is a mean ± standard deviation over *n* independent seeds, or a share of pairs of seeds with an interval by
-bootstrap over seeds. In brackets stands the threshold it was judged by, and how many standard errors (se) it lies beyond it;
-a minus says that it falls short. The chapter behind the arrow computes it, and the verdict, anew whenever it runs;
-`make claims` judges all of them again. All records of all chapters: {{download}}`records.json <results/records.json>`.
-[The map](map.md) goes from what the paper shows to our figures.
-"""
-RULE = """
-A claim is *reproduced* when all its parts hold, *in part* when some do, and *not reproduced* when none does. It is
-*reproduced (small)* when all its parts hold, but on graphs much smaller than the paper's. *Undecided* is what lies within
-one standard error of its threshold, or is a tie. *Not tested* is what was not judged, and a part that failed without its
-control. A *void* part compares nothing, by its criterion, and does not count.
-"""
-AMENDED = """## Criteria that were amended
-
-A criterion that turned out to be wrong was amended before the new runs; its old words and the verdict under them stay here.
-
-| | until then | old verdict | now | why |
-|---|---|---|---|---|
-"""
-OWN = """## What we found
-
-Findings of this book, not of the paper. Their criteria, too, were committed before their studies ran; single runs on other
-seeds had been seen of O1, O2, O4 and O5.
-"""
 HOLDS = {True: "holds", False: "fails", None: "not tested"}
 
 
@@ -113,109 +82,6 @@ def word_of(judged_part):
     if judged_part is None:
         return "not tested"
     return judged_part[1].get("word") or HOLDS[judged_part[1]["holds"]]
-
-
-def _row(claim, found):
-    """Write a claim as one row of the table."""
-    numbers = []
-    for part in parts(claim):
-        chapter, judgement, evidence = found.get((claim["id"], part), (None, {}, []))
-        if chapter:
-            label = [f"*{part}* {word_of((chapter, judgement))}:"] if part else []
-            numbers.append("<br>".join(label + _grouped(evidence, judgement)) + f" [→]({chapter}.ipynb)")
-        elif part:
-            numbers.append(f"*{part}*: not tested")
-    where = f" ({claim['where']})" if claim.get("where") else ""
-    word = verdict(claim, found)
-    tested = any((claim["id"], part) in found for part in parts(claim))
-    shown = ["<br>".join(numbers), f"**{word}**"] if tested else ["", word]
-    notes = [claim[key] for key in ("note", "small") if key in claim and (key == "note" or "small" in word)]
-    cells = [f"**{claim['id']}**", claim["statement"] + where + "".join(f"<br>*{note}*" for note in notes), *shown]
-    return "| " + " | ".join(plain(cell) for cell in cells) + " |", word
-
-
-def _grouped(evidence, judgement):
-    """Join the records that measure one thing in several places: "Recall, grid: 1." and "Recall, ring: 1." share a line."""
-    lines = {}
-    for record in evidence:
-        text = record["text"].rstrip(".").replace(" ± ", "\u00a0±\u00a0").replace("n = ", "n\u00a0=\u00a0")
-        tests = [test for key in ("tests", "control") for test in judgement.get(key, ()) if test["record"] == record["name"]]
-        text += f" [{'; '.join(map(_asked, tests))}]" if tests else ""
-        head, comma, place = text.partition(", ")
-        lines.setdefault(head + ": " if comma else head, []).append(place)
-    return [head + "; ".join(places) for head, places in lines.items()]
-
-
-def _asked(test):
-    """Write a test's threshold and distance: "≥ 0.9, +4.7 se"."""
-    sign = {">=": "≥", "<=": "≤"}.get(test["sense"], test["sense"])
-    threshold = f"{test['threshold']:.3g}"
-    if "against" in test:
-        threshold += f", that of {test['against'].replace('_', ' ')} and {test['errors']} se"
-    return f"{sign} {threshold}" + (f", {_far(test['distance'])} se" if test["distance"] is not None else "")
-
-
-def _far(distance):
-    """Write a distance in standard errors; beyond 99 the number says nothing more."""
-    return f"{distance:+.1f}" if abs(distance) < 99 else f"{math.copysign(99, distance):+.0f} or more"
-
-
-def plain(text):
-    """Keep a cell from ending its row."""
-    return text.replace("|", "\\|").replace("\n", " ")
-
-
-def glance(table, found):
-    """Write the claims as a short table for the first page: the verdict, and the number that is nearest to its threshold."""
-    rows = ["| | claim | verdict | nearest to its threshold | chapter |", "|---|---|---|---|---|"]
-    for claim in table["claim"]:
-        judgements = [found.get((claim["id"], part)) for part in parts(claim)]
-        chapters = sorted({judged[0] for judged in judgements if judged})
-        links = ", ".join(f"[{int(stem.partition('_')[0])}]({stem}.ipynb)" for stem in chapters)
-        cells = [claim["id"], plain(claim["short"]), verdict(claim, found), plain(_nearest(judgements)), links]
-        rows.append("| " + " | ".join(cells) + " |")
-    return "\n".join(rows) + "\n"
-
-
-def _nearest(judgements):
-    """Write the test with the least distance to its threshold, those that fail first."""
-    tests = [test for judged in judgements if judged for test in judged[1].get("tests", ())]
-    order = {"fails": 0, "undecided": 1, "holds": 2}
-    far = [(order[test["word"]], abs(test["distance"] if test["distance"] is not None else math.inf)) for test in tests]
-    if not tests:
-        return ""
-    test = tests[far.index(min(far))]
-    return f"{test['mean']:.3g} [{_asked({k: v for k, v in test.items() if k != 'against'})}]"
-
-
-def page(root=book.ROOT):
-    """Write the page, and the JSON of all records."""
-    table, (found, everything) = criteria(root), judged(root)
-    rows, words = zip(*(_row(claim, found) for claim in table["claim"]), strict=True)
-    count = ", ".join(f"{words.count(word)} {word}" for word in VERDICTS)
-    text = [HEAD.format(disclosure=table["disclosure"].strip(), count=f"Of {len(rows)} claims: {count}.")]
-    text += ["| | claim (where in the paper) | our numbers | verdict |", "|---|---|---|---|", *rows, RULE]
-    if own := table.get("own"):
-        text += [
-            OWN,
-            "| | finding | our numbers | verdict |",
-            "|---|---|---|---|",
-            *(_row(row, found)[0] for row in own),
-            "",
-        ]
-    text += ["## Criteria, fixed beforehand", "", table["terms"].strip(), "", "| | criterion |", "|---|---|"]
-    text += [f"| **{claim['id']}** | {plain(claim['criterion'])} |" for claim in rows_of(table)]
-    if amended := [(row, old) for row in rows_of(table) for old in row.get("amended", ())]:
-        text += [AMENDED + "\n".join(_amendment(row, old, found) for row, old in amended)]
-    verdicts = [{**claim, "chapter": chapter} for chapter, claim, _ in found.values()]
-    data = json.dumps({"claims": verdicts, "records": everything}, indent=1, sort_keys=True, allow_nan=False)
-    return "\n".join(text) + "\n", data + "\n"
-
-
-def _amendment(row, old, found):
-    """Write one amendment as a row: old words and verdict, new verdict, reason."""
-    cells = [f"**{row['id']}**", old.get("was", ""), old["verdict"], verdict(row, found), f"{old['date']}: {old['why']}"]
-    return "| " + " | ".join(plain(cell) for cell in cells) + " |"
 
 
 def disagreements(root=book.ROOT, studies=None):

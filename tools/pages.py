@@ -1,6 +1,7 @@
 """Write the claims page, the first page's summary and explorable, and the map of the paper's figures.
 
-They follow from the criteria (see tools/claims.py), from book/figures.toml, and from what the committed chapters recorded.
+They follow from the criteria (see tools/claims.py and tools/cards.py), from book/figures.toml, and from what the committed
+chapters recorded.
 
 ``python -m tools.pages [--check]``
 """
@@ -9,14 +10,14 @@ import argparse
 import html
 import json
 import re
-import tomllib
 
 import nbformat
 
 from geomem import runner
 from geomem.runner.notebooks import of_notebook
 from tools import book
-from tools.claims import criteria, glance, judged, page, plain
+from tools.cards import glance, page, plain, shown
+from tools.claims import criteria, judged
 
 PLACE = r"(?<=% {0}: written by tools/pages.py\n).*?(?=% end of {0}\n)"
 ISLAND = re.compile(r'(?<=data-explorable=")[^"]*')
@@ -29,11 +30,6 @@ parameters train one run of it anew. The claims are those of [the claims page](c
 | in the paper | here | parameters | what differs |
 |---|---|---|---|
 """
-
-
-def shown(root=book.ROOT):
-    """Read what the paper shows, and where it is shown here."""
-    return tomllib.loads((root / "book" / "figures.toml").read_text(encoding="utf8"))["figure"]
 
 
 def drawn(chapter):
