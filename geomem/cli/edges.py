@@ -1,4 +1,4 @@
-"""The command ``geomem train edges FILE``: train on the facts of a graph of yours."""
+"""The command ``geomem train edges FILE``: train on the facts of your own graph."""
 
 import argparse
 from dataclasses import replace

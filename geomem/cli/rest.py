@@ -1,4 +1,4 @@
-"""The command ``geomem rest``: where tied Node2Vec ends on a graph of yours, without training."""
+"""The command ``geomem rest``: where tied Node2Vec comes to rest on your graph, without training."""
 
 import json
 

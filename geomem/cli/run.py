@@ -1,4 +1,4 @@
-"""The command ``geomem run``: one chapter, with parameters of yours."""
+"""The command ``geomem run``: one chapter, with your parameters."""
 
 from tqdm import tqdm
 

@@ -23,7 +23,7 @@ LOGIT, SIMILARITY, COSINE = "logit E_u W E_v", "similarity E_u · E_v", "cosine 
 
 
 class Ask(Explorable):
-    """Pick two nodes; see what each memory scores the pair, and the rank of the second among all nodes for the first.
+    """Pick two nodes; see how each memory scores the pair, and how it ranks the second among all answers to the first.
 
     Args:
         graph: The graph, at most 60 nodes.

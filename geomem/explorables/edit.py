@@ -17,7 +17,7 @@ LR, INIT_STD = 0.02, 0.1
 class Edit(Explorable):
     """Replace one edge, u no longer with v but with w, in both memories; see who then answers differently.
 
-    The look-up is ``associative_memory`` in an orthonormal basis: an edge is written and taken out by rank-one changes of W.
+    The look-up is ``associative_memory`` in an orthonormal basis: an edge is added and removed by rank-one changes of W.
     The map is Node2Vec, trained here and sent as its table; in the page it takes gradient steps on the new edge alone, or on
     all facts of the edited graph, until it recalls them. A node's answers are its k highest scores, k its number of
     neighbours.

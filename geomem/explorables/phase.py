@@ -24,7 +24,7 @@ WRITTEN = ("core", "width", "steps", *KNOBS)
 
 
 class Phase(Explorable):
-    """Show a measure over two knobs, a third by choice; each cell has its embedding, its numbers and the call that made it.
+    """Show a measure over two knobs, or three; each cell has its embedding, its numbers and the call that made it.
 
     A cell holds one member per seed: numbers are their mean (and standard deviation), the embedding is the first seed's. A
     member whose values are not finite, or whose table is all zero, is lost: it is left out of the means and counted.

@@ -153,7 +153,7 @@ def irregular() -> Graph:
 
 
 def rewired(graph: Graph, *, seed: int, swaps: int = 10) -> Graph:
-    """Return a graph of the same degrees with other edges: pairs of edges exchange ends, u-v and x-y become u-x and v-y.
+    """Return a graph with the same degrees and other edges: pairs of edges swap ends, u-v and x-y become u-x and v-y.
 
     It is the null for "the geometry is this graph's": whatever comes from size and degrees alone is there as well. It may
     share edges with ``graph``, but never all, and need not be connected. A ring becomes one or several rings.

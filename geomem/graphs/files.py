@@ -27,7 +27,7 @@ def read_edges(
     comments: str | None = "#",
     self_loops: str = "drop",
 ) -> Graph:
-    """Read a graph from a file of facts; what is not given is found where the file leaves no doubt.
+    """Read a graph from a file of facts; options that are not given are inferred where the file leaves no doubt.
 
     A file of rows holds one edge per row. Text is UTF-8, or UTF-16 with its mark, and may be packed by gzip. Files that end
     in .graphml, .gml, .gexf, .net (Pajek), .json (node-link), .adjlist or .mtx (Matrix Market) are read as what they are;

@@ -15,7 +15,7 @@ from .checks import checked_edges, checked_labels, checked_paths, is_missing, nu
 
 
 class Graph:
-    """Hold an undirected simple graph whose nodes are ``0 .. n_nodes - 1``; nothing of it can change once it is made.
+    """An undirected simple graph with the nodes ``0 .. n_nodes - 1``; it cannot be changed once it is made.
 
     Every property below is checked when the graph is made. Arrays that are given are copied, and ``edges`` and ``paths``
     hand out a copy each time, so that no one can change the facts behind a graph's back.

@@ -34,7 +34,7 @@ CALLED = {
 
 
 class Null(NamedTuple):
-    """Hold what draws of a table without the map score: mean, standard deviation, the highest, and how many were drawn."""
+    """Hold a measure's mean, standard deviation and highest value over draws of a null model, and how many were drawn."""
 
     mean: float
     sd: float
@@ -52,12 +52,12 @@ class Null(NamedTuple):
 
     @property
     def needed(self) -> float:
-        """The least value that would exceed it."""
+        """The smallest value that would exceed this null."""
         return max(self.highest, self.mean + ERRORS * self.sd)
 
 
 class Beside(NamedTuple):
-    """Hold a measure's value beside its nulls: the table's rows dealt at random, and the local table of dealt rows."""
+    """Hold a measure's value beside two null models: the table's rows shuffled, and the local table of shuffled rows."""
 
     value: float
     dealt: Null | None = None
@@ -66,7 +66,7 @@ class Beside(NamedTuple):
 
     @property
     def nulls(self) -> tuple[Null, ...]:
-        """The nulls that were drawn."""
+        """The null models that were drawn."""
         return tuple(null for null in (self.dealt, self.local) if null is not None)
 
 

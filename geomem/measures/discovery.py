@@ -1,4 +1,4 @@
-"""What a memory says of pairs it was never taught: edges that were held out, edges it invents, and what an edit moves."""
+"""What a memory says about pairs it was never trained on: held-out edges, invented edges, and the effects of an edit."""
 
 from typing import NamedTuple
 
@@ -12,7 +12,7 @@ from .geometry import rank_correlation
 
 
 class Discovery(NamedTuple):
-    """Say how held-out edges rank among the pairs that were not trained; float64 ``(...,)`` each.
+    """Hold how held-out edges rank among the pairs that were not trained; float64 ``(...,)`` each.
 
     Args:
         auc: Chance that a held-out edge scores above a pair that is no edge; 0.5 knows nothing, 1 finds them all.
@@ -97,7 +97,7 @@ def discover(pairs, graph: Graph, held) -> Discovery:
 
 
 def ripple(change, graph: Graph, edited: Graph, *, without=()) -> Tensor:
-    """Return whether pairs that an edit did not name moved with it: the rank correlation of their change with the hops'.
+    """Return the rank correlation, over pairs that an edit did not name, of their change with how much nearer they came.
 
     Pairs that are an edge before or after are left out. 1: what came nearer in the graph gained most; 0: nothing moved, or
     without regard to the graph.

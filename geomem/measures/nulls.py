@@ -1,4 +1,4 @@
-"""What looks like a map and is none: the tables that a measure of geometry is judged against."""
+"""Null models: tables that may look like maps but are none; a measure of geometry is judged against them."""
 
 import torch
 from torch import Tensor
@@ -31,8 +31,8 @@ def local_table(graph: Graph, width: int, seed: int, *, hops: int = 1) -> Tensor
     """Return the local null ``A^hops R``, float64 ``(n, width)``: each node is the sum of its neighbours' random vectors.
 
     Two nodes are alike in it if they share neighbours, and it knows nothing beyond two hops (with ``hops=2``, beyond
-    four). Yet it is far above random tables in plain geometric order and in Fiedler energy, so a measure of *global*
-    geometry must leave it behind. The random vectors are those of ``random_table`` with the same seed.
+    four). Yet it is far above random tables in plain geometric order and in Fiedler energy, so a claim of *global*
+    geometry must exceed it. The random vectors are those of ``random_table`` with the same seed.
 
     Args:
         graph: The graph.

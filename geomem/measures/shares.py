@@ -13,7 +13,7 @@ from .recall import edge_recall
 
 
 def geometric_share(E, scores, graph: Graph) -> tuple[Tensor, Tensor]:
-    """Return how much of the recall the embedding's own similarities carry, and how much the rest of the logits does.
+    """Return how much of the recall comes from the embedding's own similarities, and how much from the rest of the logits.
 
     With K = E E^T over its largest eigenvalue and L the model's logits, both without self pairs and row means, F is
     the least-squares fit of L by K, K^2 and K^3: all that a core diagonal in the embedding's own basis could say. The

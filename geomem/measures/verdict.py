@@ -1,4 +1,4 @@
-"""Measure one table of embeddings against a graph: every measure beside its nulls, drawn alike."""
+"""Measure one table of embeddings against a graph: every measure beside its null models."""
 
 import math
 
@@ -27,7 +27,7 @@ HEAT = (1.0, 2.0, 4.0, 8.0, 16.0)
 
 
 def measure(table, graph: Graph, *, null: int = 100, seed: int = 0) -> Measured:
-    """Ask whether a table of embeddings is a map of a graph: every measure that makes sense, each beside its nulls.
+    """Decide whether a table of embeddings is a map of a graph: every measure that applies, each beside its null models.
 
     Two nulls are drawn. *Dealt rows*: the same rows at other nodes, chosen at random. *The local table*: each node is the
     sum of its neighbours' rows, after the rows were dealt, ``A R``; neighbours of neighbours are alike in it, and nothing

@@ -1,4 +1,4 @@
-"""What a memory costs: bits to write it down, and norm to keep its margins."""
+"""What a memory costs: the bits to store it, and the norm that its margins require."""
 
 import itertools
 import math
@@ -15,7 +15,7 @@ from ..spectral import Spectrum
 
 
 class BitCost(NamedTuple):
-    """Bits to write a memory down; ``dims`` and ``levels`` are those of the geometric table that was found."""
+    """Bits to store each memory; ``dims`` and ``levels`` are those of the geometric table that was found."""
 
     associative: float
     geometric: float
@@ -66,7 +66,7 @@ def cost_in_bits(graph: Graph, *, max_levels: int = 32, tries: int = 8) -> BitCo
 
 
 class StoreCost(NamedTuple):
-    """Bits to write a learned store down; ``dims`` and ``levels`` are those of the rounded store that was found."""
+    """Bits to store what was learned; ``dims`` and ``levels`` are those of the rounded store that was found."""
 
     bits: float
     dims: int

@@ -1,4 +1,4 @@
-"""What the middle of a model must have, to be one of ``CORES``."""
+"""What a core, the middle of a model, must have to be one of ``CORES``."""
 
 from collections.abc import Callable
 from typing import Protocol, runtime_checkable

@@ -18,7 +18,7 @@ POSITIONS = ("learned", "sinusoidal", "none")
 class SequenceModel(nn.Module):
     """Embed tokens, run a core, unembed: the models of the paper differ only in the core and in what is frozen.
 
-    There is no train or eval mode: dropout acts in exactly those calls that bring ``noise``.
+    There is no train or eval mode: dropout acts in exactly those calls that pass ``noise``.
 
     Args:
         n_tokens: Size of the vocabulary, at least 2.
@@ -108,7 +108,7 @@ class SequenceModel(nn.Module):
 
     @property
     def unembedding(self) -> Tensor:
-        """The table that scores are read with, ``(n_tokens, width)``."""
+        """The table that turns hidden vectors into scores, ``(n_tokens, width)``."""
         return self.embedding if self.untied is None else self.untied
 
     def forward(self, tokens: Tensor, last: int | None = None, noise: Tensor | None = None) -> Tensor:
@@ -125,7 +125,7 @@ class SequenceModel(nn.Module):
         return self.hidden(tokens, last, noise) @ self.unembedding.mT
 
     def hidden(self, tokens: Tensor, last: int | None = None, noise: Tensor | None = None, table=None) -> Tensor:
-        """Return what the core hands to the unembedding at the ``last`` positions, ``(batch, last, width)``.
+        """Return the core's output at the ``last`` positions, ``(batch, last, width)``: what the unembedding reads.
 
         Args:
             tokens: As in ``forward``.

@@ -82,9 +82,9 @@ def flow_spectrum(V, graph: Graph, *, self_edges: bool = False) -> FlowSpectrum:
 
 
 def entropy_floor(graph: Graph, *, self_edges: bool = False) -> float:
-    """Return the loss that no memory can pass: the mean over nodes of the log of the number of answers, in nats.
+    """Return the lowest loss of any memory: the mean over nodes of the natural log of the number of answers.
 
-    A lookup with large logits comes as near as one likes; tied Node2Vec cannot, with or without self edges.
+    A look-up with large logits comes arbitrarily close; tied Node2Vec does not, with or without self edges.
 
     Args:
         graph: The graph.

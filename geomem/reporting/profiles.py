@@ -1,4 +1,4 @@
-"""Profiles: how much a chapter does where nothing else is given."""
+"""Profiles: how much a chapter computes unless parameters say otherwise."""
 
 import os
 
@@ -8,7 +8,7 @@ PROFILES = ("smoke", "laptop", "paper")
 
 
 def profile_of(profile: str | None = None) -> str:
-    """Return the profile that is given; without one what BOOK_PROFILE says, else "laptop".
+    """Return the given profile; without one, that of the variable BOOK_PROFILE, else "laptop".
 
     Args:
         profile: "smoke", "laptop" or "paper"; None or "" if none is given.

@@ -53,7 +53,7 @@ def share_ahead(a, b, *, draws: int = 2000, seed: int = 0) -> tuple[Tensor, floa
 
 
 def judge(tests: Sequence, records: Mapping[str, dict], *, at_least: int | None = None) -> tuple[str, list[dict]]:
-    """Return the word for a criterion, and each of its tests with threshold and distance.
+    """Return a criterion's verdict as a word, and each of its tests with its threshold and the distance from it.
 
     A test is ``(record, sense, threshold)``, the mean of a record against a number, or ``(record, ">", other, errors)``, a
     mean against that of another record plus so many standard errors of the difference. It holds or fails; within one

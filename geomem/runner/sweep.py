@@ -84,7 +84,7 @@ def is_there(job: dict) -> bool:
 
 
 def sweep(client, jobs: list[dict], *, say: Callable[[str], None] = print) -> list[dict]:
-    """Do the runs that have no record yet, each on any worker; return one entry per run, as ``perform`` does.
+    """Do the runs that have no record yet, on whichever worker is free; return one entry per run, as ``perform`` does.
 
     A run whose worker dies is started on another one. Nothing that one run does stops the others.
 

@@ -63,7 +63,7 @@ class Vocabulary:
 
 
 class Source(Protocol):
-    """Draw training examples, and say where in its order it stands, so that a checkpoint can go on from there."""
+    """Draw training examples, and know how far it is in its order, so that a checkpoint can continue from there."""
 
     def draw(self, k: int) -> tuple[Tensor, Tensor]:
         """Return k inputs ``(k, length)`` and targets ``(k, n_targets)``."""
@@ -80,7 +80,7 @@ class Source(Protocol):
 
 @runtime_checkable
 class Task(Protocol):
-    """Say what ``train`` needs of a task.
+    """List what ``train`` needs from a task.
 
     Attributes:
         seed: Seeds the samples that evaluations read.
@@ -108,7 +108,7 @@ class Task(Protocol):
 
     @property
     def settings(self) -> dict:
-        """All that defines the task, for a file; ``kind`` is its name in ``TASKS``."""
+        """Everything that defines the task, for a file; ``kind`` is its name in ``TASKS``."""
         ...
 
     def tensors(self) -> dict[str, Tensor]:
@@ -131,7 +131,7 @@ class Task(Protocol):
 
 @runtime_checkable
 class GraphTask(Task, Protocol):
-    """Say what ``train`` needs of a task whose facts are the edges of one graph, besides what every task has.
+    """List what ``train`` needs, besides what every task has, if the facts are the edges of one graph.
 
     Attributes:
         graph: The graph.
@@ -171,7 +171,7 @@ class Rows:
         return self.inputs[rows], self.targets[rows]
 
     def state(self) -> Tensor:
-        """Return the rows that are still to be drawn before any is drawn again."""
+        """Return the rows that remain to be drawn before any is drawn again."""
         return self.order
 
     def resume(self, state: Tensor | None) -> None:
@@ -189,6 +189,6 @@ def graph_settings(graph: Graph) -> dict:
 
 
 def restored_graph(tensors: dict[str, Tensor], about: dict) -> Graph:
-    """Make a graph again from its arrays and ``graph_settings``; a node's label is then its number."""
+    """Restore a graph from its arrays and ``graph_settings``; each node's label is then its number."""
     about = {name: value for name, value in about.items() if name != "digest"}
     return Graph(**about, edges=tensors["graph.edges"], paths=tensors["graph.paths"])

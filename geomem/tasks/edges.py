@@ -40,7 +40,7 @@ def _tagged(facts: Tensor, graph: Graph) -> Tensor:
 
 
 class EdgeTask:
-    """Hold the facts of any graph, and nothing else: every edge is trained, or all but some that are held out.
+    """Train the edges of any graph and nothing else; some edges may be held out.
 
     Args:
         graph: Any graph.

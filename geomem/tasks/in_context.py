@@ -1,4 +1,4 @@
-"""The in-context twin of the path task: a fresh graph stands in every prompt."""
+"""The in-context version of the path task: every prompt contains a fresh graph."""
 
 from dataclasses import dataclass
 
@@ -74,7 +74,7 @@ def in_context_examples(
 
 
 class InContextTask:
-    """Hold the in-context twin of the path task: the graph stands in the prompt, fresh each time.
+    """The in-context version of the path task: each prompt contains a freshly drawn graph.
 
     Args:
         degree: Arms of each graph.

@@ -10,7 +10,7 @@ from .edges import _tagged
 
 
 class PathTask:
-    """Hold the in-weights task of one graph: all edges are trained, some paths are held out.
+    """The in-weights task of one graph: all edges are trained, and some paths are held out.
 
     A path example reads ``[PATH] leaf [PAUSE]*pauses`` and answers with the path. The validation paths are taken out of
     the training paths, so no test path ever chooses anything.

@@ -19,7 +19,7 @@ BANDWIDTHS = {"H100": 3.35e12, "H200": 4.8e12, "A100": 2.0e12}
 
 
 class StepCost(NamedTuple):
-    """Hold what one optimiser step costs.
+    """Hold the cost of one optimiser step.
 
     Args:
         flops: Floating-point operations of its matrix products, two per multiply-add.
@@ -202,7 +202,7 @@ def measured_rate(settings: dict, *, seconds: float = 1.0) -> float:
 
 
 def needs(settings: dict, task, recipe, *, evaluations: int) -> str:
-    """Say in two sentences what a run at the paper's size wants of a GPU, and how long this CPU would take.
+    """Say in two sentences what GPU a run at the paper's size needs, and how long this CPU would take.
 
     Args:
         settings: ``SequenceModel.settings``, the vocabulary may be missing.

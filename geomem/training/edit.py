@@ -1,4 +1,4 @@
-"""Change what a trained model knows: write a fact in by gradient steps, or take one out by gradient ascent."""
+"""Change what a trained model knows: add a fact by gradient steps, or remove one by gradient ascent."""
 
 import copy
 from collections.abc import Callable
@@ -123,7 +123,7 @@ def forget_facts(
     steps: int = 500,
     until: Goal | None = None,
 ) -> Edited:
-    """Take facts out of a trained model by gradient ascent on their loss, until it answers with them no more than by chance.
+    """Remove facts from a trained model by gradient ascent on their loss, until it gives them no more often than by chance.
 
     Args:
         model: A trained model; it is copied.

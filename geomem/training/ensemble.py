@@ -34,7 +34,7 @@ LANES = 32
 
 @dataclass(frozen=True, eq=False)
 class Ensemble:
-    """Hold the results of an ensemble of B members: T snapshots, n nodes.
+    """Hold the results of an ensemble of B models: T snapshots, n nodes.
 
     Args:
         steps: Steps taken at each snapshot, int64 ``(T,)``; the last is the final state.

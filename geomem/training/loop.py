@@ -127,7 +127,7 @@ class Stage:
 
 @dataclass(frozen=True, eq=False)
 class Result:
-    """Hold a trained model and what was measured on the way.
+    """Hold a trained model and what was measured during training.
 
     Args:
         model: The model, on the CPU.
@@ -319,7 +319,7 @@ def train(
 
 
 def evaluate(model: SequenceModel, task: Task) -> dict:
-    """Return what ``Result.history`` holds of one moment, without step and seconds.
+    """Return one entry of ``Result.history``, without step and seconds.
 
     Of training and validation paths at most ``EVALUATED`` are read, drawn by the task's seed; ``n`` says so in the row.
 

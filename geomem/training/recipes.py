@@ -91,7 +91,7 @@ def edges_then_first(task: PathTask, size: Size = LAPTOP) -> list[Stage]:
 
 
 def edges_then_paths(task: PathTask, size: Size = LAPTOP) -> list[Stage]:
-    """Return the same two stages with twice the steps for paths, and a rate that falls to a tenth in the second.
+    """Return the same two stages with twice the steps for paths; in the second, the rate falls to a tenth.
 
     Args:
         task: The task; its target is usually "full".
@@ -165,7 +165,7 @@ def few_arms(task: PathTask, size: Size = LAPTOP, *, arms: int | None = None) ->
 
 
 def map_then_paths(task: PathTask, size: Size = LAPTOP, *, arms: int | None = None) -> list[Stage]:
-    """Return two stages with a Node2Vec term: it makes the map, each fact 24 times, then the core learns to read it.
+    """Return two stages with a Node2Vec term: first it builds the map, each fact 24 times; then the core learns to read it.
 
     The term asks for the facts from the table alone, without the core, so the table becomes Node2Vec's map however the
     core stores them. The paper trains without it; this is the headroom that its abstract speaks of. Each token of an
