@@ -152,7 +152,8 @@ def draw_graph(
         names, family = writable(graph.labels)
         for (x, y), label, color in zip(places, names, colors, strict=True):
             ink = "white" if color[:3] @ [0.299, 0.587, 0.114] < 0.55 else "black"
-            ax.text(x, y, label, ha="center", va="center", fontsize=8.6, color=ink, zorder=3, parse_math=False, family=family)
+            how = {"ha": "center", "va": "center", "fontsize": 8.6, "color": ink, "zorder": 3, "family": family}
+            ax.text(x, y, label, parse_math=False, **how)
     ax.set_aspect("equal", adjustable="datalim")
     ax.margins(0.06)
     ax.set_axis_off()
