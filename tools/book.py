@@ -83,6 +83,12 @@ def setup_cell(url):
     return f'import sys\n\nif "google.colab" in sys.modules:\n    {action}'
 
 
+def rows(text):
+    """Return the cells of a Markdown table, row by row, without its head."""
+    lines = [line for line in text.splitlines() if line.startswith("| ")]
+    return [[cell.strip() for cell in line.strip("| ").split(" | ")] for line in lines[2:]]
+
+
 def write_whole(path, text):
     """Write a file whole or not at all."""
     path.parent.mkdir(parents=True, exist_ok=True)

@@ -9,7 +9,7 @@ import numpy as np
 import torch
 from matplotlib.axes import Axes
 from matplotlib.collections import LineCollection
-from matplotlib.colors import Normalize, to_rgba_array
+from matplotlib.colors import Normalize, to_hex, to_rgba_array
 from scipy.linalg import orthogonal_procrustes
 from torch import Tensor
 
@@ -41,6 +41,23 @@ SERIES = ("#0072b2", "#e69f00", "#009e73", "#cc79a7", "#d55e00", "#56b4e9")
 INK = "#333333"
 WIDTH = 9.0
 """Width of a full figure in inches: 900 pixels at the book's 100 dpi."""
+
+
+def eigenspace_color(rank: int) -> str:
+    """Return the colour of an eigenspace by its rank, the same in every chapter: grey for 0, then from dark (slow) to light.
+
+    Args:
+        rank: 0 for a trivial eigenspace, 1 for the first non-trivial one, and so on; 7 and above share the lightest colour.
+
+    Source:
+        Ours.
+
+    Example:
+        >>> eigenspace_color(0), eigenspace_color(1)
+        ('#7a7a7a', '#440154')
+    """
+    rank = _checks.integer("rank", rank, least=0)
+    return to_hex(plt.get_cmap("viridis")((min(rank, 7) - 1) / 6.5)) if rank else "#7a7a7a"
 
 
 def panels(rows: int = 1, columns: int = 1, *, height: float = 2.8, width: float = WIDTH, **kwargs) -> np.ndarray:
@@ -135,7 +152,8 @@ def draw_graph(
         names, family = writable(graph.labels)
         for (x, y), label, color in zip(places, names, colors, strict=True):
             ink = "white" if color[:3] @ [0.299, 0.587, 0.114] < 0.55 else "black"
-            ax.text(x, y, label, ha="center", va="center", fontsize=8.6, color=ink, zorder=3, parse_math=False, family=family)
+            how = {"ha": "center", "va": "center", "fontsize": 8.6, "color": ink, "zorder": 3, "family": family}
+            ax.text(x, y, label, parse_math=False, **how)
     ax.set_aspect("equal", adjustable="datalim")
     ax.margins(0.06)
     ax.set_axis_off()

@@ -10,8 +10,7 @@ CHAPTERS = [str(page.relative_to(book.ROOT).with_suffix(".html")) for page in bo
 WCAG = {"type": "tag", "values": ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa"]}
 CONTRAST = {"type": "rule", "values": ["color-contrast"]}
 ENOUGH = 4.5  # of WCAG AA, for text of any size
-HEAVIEST = 5_000_000  # bytes of a page without the theme's own files
-THEME = ("/_static/styles/", "/_static/scripts/", "/_static/vendor/", "/_static/locales/", "/_static/webpack/")
+COSTS = {row[0]: (int(row[1]), int(row[2])) for row in book.rows((book.ROOT / "benchmarks/pages.md").read_text())}
 PHONE = 390
 CODE = "body, .highlight pre span, dt.sig span"
 
@@ -168,11 +167,11 @@ def test_every_figure_says_what_it_shows(visit, name):
     assert page.locator(".bd-article figure").count() == page.locator(".bd-article figcaption").count() > 0
 
 
-@pytest.mark.parametrize("name", PAGES)
-def test_page_weighs_little(visit, site, name):
-    page = visit("about:blank")
-    sizes = {}
+@pytest.mark.parametrize("name", sorted(COSTS))
+def test_page_weighs_what_the_table_says(visit, site, name):
+    """benchmarks/pages.md is made by hand: a page may grow by a tenth before it has to be made anew."""
+    page, sizes = visit("about:blank"), {}
     page.on("response", lambda got: sizes.setdefault(got.url, int(got.headers.get("content-length", 0))))
     page.goto(f"{site}/{name}", wait_until="networkidle")
-    own = {url: size for url, size in sizes.items() if not any(part in url for part in THEME)}
-    assert own and sum(own.values()) <= HEAVIEST
+    requests, kilobytes = COSTS[name]
+    assert 0 < len(sizes) <= requests + 2 and sum(sizes.values()) / 1000 <= max(1.1 * kilobytes, kilobytes + 50)

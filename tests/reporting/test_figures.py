@@ -133,6 +133,14 @@ def test_eigenspace_bars_carry_the_spread_over_seeds(ax):
     assert first.flatten() == pytest.approx([1, 0, 1, 0.5]) and second.flatten() == pytest.approx([3, 0, 3, 0.5])
 
 
+def test_eigenspaces_have_one_colour_per_rank():
+    colors = [figures.eigenspace_color(rank) for rank in range(8)]
+    assert len(set(colors)) == 8 and not set(colors[1:]) & set(figures.COLORS.values())
+    assert figures.eigenspace_color(12) == colors[7]
+    with pytest.raises(ValueError, match="rank must be"):
+        figures.eigenspace_color(-1)
+
+
 def test_table_is_markdown_with_rounded_numbers():
     assert figures.table([["star", 1.23456, 7]], ["graph", "bits", "m"]).splitlines() == [
         "| graph | bits | m |",
