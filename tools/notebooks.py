@@ -20,7 +20,8 @@ LARGEST = 1_000_000  # bytes; above it GitHub shows no preview
 LARGEST_DRAWING = 120_000  # bytes of a figure in vectors; what has more marks is kept as pixels, at twice the size
 PROLOGUE = re.compile(r"^.*?(?=<svg\b)", re.DOTALL)
 METADATA = re.compile(r" *<metadata>.*?</metadata>\n?", re.DOTALL)
-CURVES = re.compile(r' d="[^"]*"')
+UNSEEN = re.compile(r'^ +|(?<=<g) id="\w+"|\n *<!--.*?-->', re.MULTILINE)  # indents, names that nothing refers to, comments
+PLACES = re.compile(r' (?:d|x|y|points)="[^"]*"| transform="translate\([^"]*"')
 DIGITS = re.compile(r"-?\d+\.\d{3,}")
 ADDRESS = re.compile(r"\b0x[0-9a-f]{6,}\b")
 KERNEL_FILE = re.compile(r"/[^\s:\"']*ipykernel_\d+/\d+\.py")
@@ -101,9 +102,9 @@ def _output(out):
 
 
 def _plain(svg):
-    """Keep of a drawing what is drawn, its curves to a hundredth of a point; what is so kept already stays as it is."""
-    svg = METADATA.sub("", PROLOGUE.sub("", svg))
-    return CURVES.sub(lambda curve: DIGITS.sub(lambda number: f"{float(number[0]):.2f}", curve[0]), svg)
+    """Keep of a drawing what is drawn, to a hundredth of a point; what is so kept already stays as it is."""
+    svg = UNSEEN.sub("", METADATA.sub("", PROLOGUE.sub("", svg)))
+    return PLACES.sub(lambda place: DIGITS.sub(lambda number: f"{float(number[0]):.2f}", place[0]), svg)
 
 
 def _palette(png):
