@@ -23,8 +23,12 @@ threshold; a minus says that it falls short. The chapter computes numbers and ve
 
 A claim is *reproduced* when all its parts hold, *in part* when some do, and *not reproduced* when none does. It is
 *reproduced (small)* when all its parts hold, but on graphs much smaller than the paper's. *Undecided* is what lies within
-one standard error of its threshold, or is a tie. *Not tested* is what was not judged, and a part that failed without its
-control. A *void* part compares nothing, by its criterion, and does not count.
+one standard error of its threshold, or is a tie; a claim is, when one part is and none holds. *Not tested* is what was not
+judged, and a part that failed without its control. A *void* part compares nothing, by its criterion, and does not count.
+
+Most criteria ask for five seeds or more; every number says how many there were, and a verdict on one or two is worth that
+much. G(d, l) is the path-star with d arms of l nodes, the root included. v1 to v3 are the paper's versions on arXiv, App its
+appendix.
 """
 OWN = """## What we found
 
@@ -58,13 +62,17 @@ def table(head, rows):
 
 
 def glance(whole, found):
-    """Write the claims as a short table: the verdict, and the number that is nearest to its threshold."""
+    """Write the claims as a short table: the verdict, and the number that decides it."""
+    return _short(whole["claim"], found)
+
+
+def _short(claims, found):
     rows = []
-    for claim in whole["claim"]:
+    for claim in claims:
         judgements = [found.get((claim["id"], part)) for part in parts(claim)]
         name = f"{{ref}}`{claim['id']} <{anchor(claim)}>`"
-        rows.append([name, claim["short"], verdict(claim, found), _nearest(judgements), _chapters(judgements)])
-    return table(["", "claim", "verdict", "nearest to its threshold", "chapter"], rows)
+        rows.append([name, claim["short"], verdict(claim, found), _deciding(judgements), _chapters(judgements)])
+    return table(["", "claim", "verdict", "the number that decides", "chapter"], rows)
 
 
 def anchor(row):
@@ -78,15 +86,15 @@ def _chapters(judgements):
     return ", ".join(f"[{int(stem.partition('_')[0])}]({stem}.ipynb)" for stem in stems)
 
 
-def _nearest(judgements):
-    """Write the test with the least distance to its threshold, those that fail first."""
-    tests = [test for judgement in judgements if judgement for test in judgement[1].get("tests", ())]
-    order = {"fails": 0, "undecided": 1, "holds": 2}
-    far = [(order[test["word"]], abs(test["distance"] if test["distance"] is not None else math.inf)) for test in tests]
-    if not tests:
-        return ""
-    test = tests[far.index(min(far))]
-    return f"{test['mean']:.3g} ({_asked(test)}{_beyond(test, ', ')})"
+def _deciding(judgements):
+    """Write the number that decides: of what fails, the one that falls shortest; of what holds, the one nearest to that."""
+    parts_of = [(word_of(judgement), judgement[1].get("tests", ())) for judgement in judgements if judgement]
+    for word in ("fails", "undecided", "holds"):
+        tests = [test for of_part, tests in parts_of if of_part == word for test in tests if test["word"] == word]
+        if tests:
+            test = min(tests, key=lambda test: math.inf if test["distance"] is None else test["distance"])
+            return f"{test['mean']:.3g} ({_asked(test)}{_beyond(test, ', ')})"
+    return ""
 
 
 def _asked(test):
@@ -100,7 +108,8 @@ def _beyond(test, before=""):
     far = test["distance"]
     if far is None:
         return ""
-    return before + (f"{far:+.1f} se" if abs(far) < 99 else f"{math.copysign(99, far):+.0f} se or more").replace("-", "−")
+    shown = f"{far:+.1f}" if abs(far) < 99 else ("more than 99" if far > 0 else "below -99")
+    return before + shown.replace("-", "−") + " se"
 
 
 def card(row, found, drawn):
@@ -141,6 +150,8 @@ def card(row, found, drawn):
 def _sentence(text):
     """Begin with a capital, unless the name of a part comes first, and end with a full stop."""
     text = text.strip().rstrip(";")
+    for typed, set_ in (("10^4", "10⁴"), ("^2", "²"), (">=", "≥"), ("<=", "≤"), ("+-", "±")):
+        text = text.replace(typed, set_)
     if re.match(r"[^ ]+( [^ ]+)?:", text):
         return text + ("" if text.endswith(".") else ".")
     return text[:1].upper() + text[1:] + ("" if text.endswith(".") else ".")
@@ -163,7 +174,7 @@ def _numbers(judgements):
             if test.get("against") in records:
                 limit += f": {_label(records[test['against']])} and {test['errors']} se"
             asked.append([name, f"{_label(record)}{note}: {_value(record)}", limit, _beyond(test), test["word"]])
-        if len([test for test in tests if not test[1]]) != 1:
+        if [test["word"] for test, note in tests if not note] != [word_of(judgement)]:
             asked.append([name, "*together*", "", "", f"**{word_of(judgement)}**"])
         named = {test[key] for test, _ in tests for key in ("record", "against") if key in test}
         beside += [[name, _label(record), _value(record)] for record in evidence if record["name"] not in named]
@@ -198,7 +209,7 @@ def page(root=book.ROOT):
     text = [HEAD.format(count=count, glance=glance(whole, found)), "## The paper's claims", ""]
     text += [card(claim, found, drawn) for claim in whole["claim"]]
     if own := whole.get("own"):
-        text += [OWN, *(card(row, found, drawn) for row in own)]
+        text += [OWN, _short(own, found), *(card(row, found, drawn) for row in own)]
     text += [RULES.format(disclosure=whole["disclosure"].strip(), terms=whole["terms"].strip())]
     verdicts = [{**claim, "chapter": chapter} for chapter, claim, _ in found.values()]
     data = json.dumps({"claims": verdicts, "records": everything}, indent=1, sort_keys=True, allow_nan=False)
