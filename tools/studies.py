@@ -4,6 +4,7 @@
 """
 
 import argparse
+import dataclasses
 import hashlib
 import importlib.metadata
 import json
@@ -15,6 +16,7 @@ import tomllib
 from concurrent.futures import ThreadPoolExecutor
 
 from geomem import runner
+from geomem.training import Stage
 from tools import book
 
 LARGEST = 300_000  # bytes of a committed result
@@ -126,7 +128,7 @@ def merge(study, seeds, folder, results):
     parts, everything = {}, []
     for condition, words in conditions(study).items():
         runs = [json.loads(file_of(study, condition, seed, folder).read_text(encoding="utf8")) for seed in seeds]
-        settings = [_without_seeds(run["result"].pop("settings", {})) for run in runs]
+        settings = [_without_seeds(_complete(run["result"].pop("settings", {}))) for run in runs]
         if any(setting != settings[0] for setting in settings):
             other = next(setting for setting in settings if setting != settings[0])
             where = [key for key in settings[0] | other if settings[0].get(key) != other.get(key)]
@@ -152,6 +154,13 @@ def _short(value):
     if isinstance(value, dict):
         return {key: _short(item) for key, item in value.items()}
     return [_short(item) for item in value] if isinstance(value, list) else value
+
+
+def _complete(settings):
+    """Add to each stage the fields that the library did not have yet when it ran, at their defaults, which are off."""
+    defaults = {field.name: field.default for field in dataclasses.fields(Stage) if field.default is not dataclasses.MISSING}
+    stages = settings.get("recipe", ()) if isinstance(settings, dict) else ()
+    return settings | {"recipe": [defaults | stage for stage in stages]} if stages else settings
 
 
 def _without_seeds(settings):

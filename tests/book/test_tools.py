@@ -262,6 +262,13 @@ def test_seeds_with_different_settings_are_named(study, tmp_path):
         run()
 
 
+def test_a_stage_of_an_older_library_has_newer_fields_at_their_defaults():
+    older = {"recipe": [{"steps": 3, "lr": 0.1}]}
+    whole = studies._complete(older)["recipe"][0]
+    assert whole["steps"] == 3 and whole["nodes"] == 0 and whole["arms"] == 0
+    assert studies._complete({"text": "abc"}) == {"text": "abc"} and studies._complete({}) == {}
+
+
 def test_a_changed_script_makes_its_study_anew(study, tmp_path):
     run, times = study
     run()
