@@ -21,7 +21,7 @@ LARGEST_DRAWING = 120_000  # bytes of a figure in vectors; what has more marks i
 PROLOGUE = re.compile(r"^.*?(?=<svg\b)", re.DOTALL)
 METADATA = re.compile(r" *<metadata>.*?</metadata>\n?", re.DOTALL)
 UNSEEN = re.compile(r'^ +|(?<=<g) id="\w+"|\n *<!--.*?-->', re.MULTILINE)  # indents, names that nothing refers to, comments
-PLACES = re.compile(r' (?:d|x|y|points)="[^"]*"| transform="translate\([^"]*"')
+PLACES = re.compile(r' (?:d|x|y|points)="[^"]*"| transform="translate\([^)]*')
 DIGITS = re.compile(r"-?\d+\.\d{3,}")
 ADDRESS = re.compile(r"\b0x[0-9a-f]{6,}\b")
 KERNEL_FILE = re.compile(r"/[^\s:\"']*ipykernel_\d+/\d+\.py")

@@ -276,6 +276,21 @@ def test_page_shows_thresholds_and_the_check_sees_a_verdict_that_does_not_follow
         claims.main([], root=root)
 
 
+def test_the_number_that_decides_falls_shortest_or_lies_nearest():
+    def test(mean, word, distance):
+        return {"record": "x", "sense": ">=", "threshold": 0.9, "mean": mean, "word": word, "distance": distance}
+
+    def part(word, *tests):
+        return "01_a", {"word": word, "tests": list(tests)}, []
+
+    near, far = test(0.91, "holds", 2.0), test(0.99, "holds", 50.0)
+    assert cards._deciding([part("holds", far, near)]).startswith("0.91 (at least 0.9, +2.0 se")
+    short, shorter = test(0.8, "fails", -3.0), test(0.1, "fails", -200.0)
+    assert cards._deciding([part("holds", near), part("fails", short, shorter)]) == "0.1 (at least 0.9, below −99 se)"
+    assert cards._deciding([part("void", short), part("holds", near)]).startswith("0.91")
+    assert cards._deciding([part("holds", short, near), None]).startswith("0.91")  # where some need not hold
+
+
 def test_the_check_sees_a_record_that_is_not_its_study_s(house, tmp_path):
     whole = {"name": "s", "purpose": "p", "command": [], "seeds": [0], "versions": {}, "device": "", "commit": ""}
     whole |= {"settings": {}, "seconds": [1], "runs": [{"answer": 0.95}]}

@@ -1,20 +1,25 @@
 """The tools do what the make targets promise, and the repository keeps its own rules."""
 
+import base64
 import importlib.metadata
+import io
 import json
 import re
 import shutil
 import subprocess
 import sys
 import tomllib
+from types import SimpleNamespace
 
+import docutils.core
 import matplotlib.pyplot as plt
 import nbformat
 import numpy as np
 import pytest
 from packaging.requirements import Requirement
+from PIL import Image
 
-from tools import book, chapters, environment, notebooks, site, studies
+from tools import book, chapters, environment, mended, notebooks, site, studies
 
 PARAMETERS = 'profile: str = ""  # smoke, laptop or paper\nsteps: int = 3  # how many\nlr: float = 0.1  # rate'
 
@@ -432,3 +437,84 @@ def test_figures_are_kept_in_few_colours_once_and_look_the_same():
     kept = Image.open(io.BytesIO(base64.b64decode(once)))
     assert kept.mode == "P" and notebooks._palette(once) == once
     assert np.abs(np.asarray(kept.convert("RGB")).astype(int) - np.asarray(image)).max() <= 6  # of 255
+
+
+# Figures and pages
+
+
+DRAWING = """<?xml version="1.0"?>
+<!DOCTYPE svg>
+<svg width="10pt" viewBox="0 0 10 10">
+ <metadata>
+  <date>today</date>
+ </metadata>
+ <g id="figure_1">
+  <path d="M 1.23456 2.5 L 3.00049 4" clip-path="url(#p1)" style="opacity: 0.123456"/>
+  <!-- a title -->
+  <use x="7.123456" y="8" xlink:href="#m1"/>
+  <g transform="translate(1.98765 2) scale(0.015625)"/>
+ </g>
+</svg>
+"""
+
+
+def drawn(svg, png):
+    output = nbformat.v4.new_output(
+        "display_data", {"image/svg+xml": svg, "image/png": png}, metadata={"image/png": {"width": 1}}
+    )
+    nb = nbformat.v4.new_notebook(cells=[nbformat.v4.new_code_cell("", outputs=[output])])
+    text = notebooks.normalise(nbformat.writes(nb))
+    assert notebooks.normalise(text) == text
+    (kept,) = nbformat.reads(text, as_version=4).cells[0].outputs
+    return kept
+
+
+def png_of(image):
+    buffer = io.BytesIO()
+    image.save(buffer, "PNG")
+    return base64.b64encode(buffer.getvalue()).decode()
+
+
+def test_a_drawing_keeps_what_is_seen_and_takes_the_place_of_its_pixels():
+    kept = drawn(DRAWING, png_of(Image.new("RGBA", (2, 2), (0, 0, 0, 0))))
+    assert set(kept.data) == {"image/svg+xml"} and kept.metadata == {}
+    svg = kept.data["image/svg+xml"]
+    assert svg.startswith("<svg") and "today" not in svg and "figure_1" not in svg and "a title" not in svg
+    assert 'd="M 1.23 2.5 L 3.00 4"' in svg and 'x="7.12"' in svg and "opacity: 0.123456" in svg
+    assert 'transform="translate(1.99 2) scale(0.015625)"' in svg
+
+
+def test_a_drawing_of_too_many_marks_is_kept_as_pixels_on_white():
+    many = DRAWING.replace("<use", "<use/>" * notebooks.LARGEST_DRAWING + "<use")
+    kept = drawn(many, png_of(Image.new("RGBA", (2, 2), (0, 0, 0, 0))))
+    assert set(kept.data) == {"image/png"}
+    pixels = Image.open(io.BytesIO(base64.b64decode(kept.data["image/png"])))
+    assert pixels.convert("RGB").getpixel((0, 0)) == (255, 255, 255)
+
+
+def test_a_page_loads_no_script_without_a_use_for_it(tmp_path):
+    head = '<head>\n<script src="_static/vendor/fontawesome/6/js/all.min.js?x"></script>\n<link rel="preload" as="font" '
+    head += 'href="_static/vendor/fontawesome/6/webfonts/fa-brands-400.woff2" />\n<link rel="preload" as="font" '
+    head += (
+        'href="_static/vendor/fontawesome/6/webfonts/fa-solid-900.woff2" />\n<script src="mathjax/tex.js"></script></head>'
+    )
+    (tmp_path / "plain.html").write_text(head)
+    (tmp_path / "formulas.html").write_text(head + '<span class="math">x</span>')
+    mended.lighten(SimpleNamespace(outdir=tmp_path), None)
+    plain, formulas = ((tmp_path / name).read_text() for name in ("plain.html", "formulas.html"))
+    assert "all.min.js" not in plain + formulas and "brands" not in plain + formulas and "solid" in plain
+    assert "mathjax" not in plain and "mathjax" in formulas
+
+
+def test_a_page_says_what_it_is_about():
+    page = docutils.core.publish_doctree(
+        'Title\n=====\n\nFirst *words*, "quoted" & long: ' + "and more " * 50 + "\n\nSecond.\n"
+    )
+    app = SimpleNamespace(config=SimpleNamespace(root_doc="first", html_title="Book"))
+    context = {"title": "A <em>page</em>", "docstitle": "Book"}
+    mended.described(app, "other", "", context, page)
+    assert '<meta name="description" content="First words, &quot;quoted&quot; &amp; long: and' in context["metatags"]
+    assert '<meta property="og:title" content="A page" />' in context["metatags"] and context["docstitle"] == "Book"
+    assert len(re.search('name="description" content="([^"]*)"', context["metatags"])[1]) < 230
+    mended.described(app, "first", "", context, page)
+    assert context["docstitle"] == ""
