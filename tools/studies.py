@@ -14,6 +14,7 @@ import sys
 import time
 import tomllib
 from concurrent.futures import ThreadPoolExecutor
+from typing import Any
 
 from geomem import runner
 from geomem.training import Stage
@@ -103,7 +104,7 @@ def _git(*words):
 def restore(study, folder, results):
     """Write the committed runs of a study as one file a seed, where the same command and script made them."""
     path = results / f"{study['name']}.json"
-    whole = json.loads(path.read_text(encoding="utf8")) if path.exists() else {"command": []}
+    whole: dict[str, Any] = json.loads(path.read_text(encoding="utf8")) if path.exists() else {"command": []}
     if (whole["command"], whole.get("script")) != (study["command"], digest(study["command"])):
         return
     for condition, words in conditions(study).items():
@@ -121,10 +122,8 @@ def restore(study, folder, results):
 
 def merge(study, seeds, folder, results):
     """Write the seeds' results as one file; what all seeds share stands once, a condition at a time."""
-    whole = {key: study[key] for key in ("name", "purpose", "command")} | {
-        "script": digest(study["command"]),
-        "seeds": seeds,
-    }
+    whole = {key: study[key] for key in ("name", "purpose", "command")}
+    whole |= {"script": digest(study["command"]), "seeds": seeds}
     parts, everything = {}, []
     for condition, words in conditions(study).items():
         runs = [json.loads(file_of(study, condition, seed, folder).read_text(encoding="utf8")) for seed in seeds]
@@ -163,7 +162,7 @@ def _complete(settings):
     return settings | {"recipe": [defaults | stage for stage in stages]} if stages else settings
 
 
-def _without_seeds(settings):
+def _without_seeds(settings) -> Any:
     """Leave out, at any depth, every seed and every setting that is None: one is varied, one may be newer than a run."""
     if isinstance(settings, dict):
         kept = {key: value for key, value in settings.items() if key != "seed" and value is not None}
