@@ -61,12 +61,8 @@ def table(head, rows):
     return "\n".join("| " + " | ".join(plain(cell) for cell in line) + " |" for line in lines) + "\n"
 
 
-def glance(whole, found):
-    """Write the claims as a short table: the verdict, and the number that decides it."""
-    return _short(whole["claim"], found)
-
-
-def _short(claims, found):
+def glance(claims, found):
+    """Write claims as a short table: the verdict, and the number that decides it."""
     rows = []
     for claim in claims:
         judgements = [found.get((claim["id"], part)) for part in parts(claim)]
@@ -206,10 +202,10 @@ def page(root=book.ROOT):
     whole, (found, everything), drawn = criteria(root), judged(root), shown(root)
     words = [verdict(claim, found) for claim in whole["claim"]]
     count = f"Of {len(words)} claims: {', '.join(f'{words.count(word)} {word}' for word in VERDICTS)}."
-    text = [HEAD.format(count=count, glance=glance(whole, found)), "## The paper's claims", ""]
+    text = [HEAD.format(count=count, glance=glance(whole["claim"], found)), "## The paper's claims", ""]
     text += [card(claim, found, drawn) for claim in whole["claim"]]
     if own := whole.get("own"):
-        text += [OWN, _short(own, found), *(card(row, found, drawn) for row in own)]
+        text += [OWN, glance(own, found), *(card(row, found, drawn) for row in own)]
     text += [RULES.format(disclosure=whole["disclosure"].strip(), terms=whole["terms"].strip())]
     verdicts = [{**claim, "chapter": chapter} for chapter, claim, _ in found.values()]
     data = json.dumps({"claims": verdicts, "records": everything}, indent=1, sort_keys=True, allow_nan=False)

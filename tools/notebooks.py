@@ -89,11 +89,9 @@ def _output(out):
         if kind in out.data:
             out.data[kind] = _steady(out.data[kind])
     if "image/svg+xml" in out.data:
-        drawn = _plain(out.data["image/svg+xml"])
-        kept, left = ("svg+xml", "png") if len(drawn) <= LARGEST_DRAWING else ("png", "svg+xml")
-        out.data["image/svg+xml"] = drawn
-        if f"image/{kept}" in out.data:
-            out.data.pop(f"image/{left}", None)
+        out.data["image/svg+xml"] = _plain(out.data["image/svg+xml"])
+        if "image/png" in out.data:  # one of the two
+            out.data.pop("image/png" if len(out.data["image/svg+xml"]) <= LARGEST_DRAWING else "image/svg+xml")
     if "image/png" in out.data:
         out.data["image/png"] = _palette(out.data["image/png"])
     kept = {k: v for k, v in out.metadata.items() if k == "geomem" or k in out.data}

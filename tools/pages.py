@@ -78,7 +78,7 @@ def written(root=book.ROOT):
     """Write every page that follows from others: {path: text}."""
     folder = root / "book"
     first = (folder / "intro.md").read_text(encoding="utf8")
-    first = _filled(first, "claims", "\n" + glance(criteria(root), judged(root)[0]) + "\n")
+    first = _filled(first, "claims", "\n" + glance(criteria(root)["claim"], judged(root)[0]) + "\n")
     first = _filled(first, "explorable", "\n" + island("watch", root, running=True, more=False) + "\n\n")
     text, data = page(root)
     return {

@@ -19,7 +19,8 @@ import numpy as np
 from matplotlib.colors import to_hex
 from PIL import Image
 
-from ..graphs import Graph
+from .. import _checks
+from ..graphs import FAMILIES, Graph, named_graph, require_graph
 from ..reporting import figures
 from ..reporting.statistics import significant
 
@@ -91,6 +92,19 @@ def _stable(value):
     if isinstance(value, list | tuple):
         return [_stable(part) for part in value]
     return significant(value, 8) if isinstance(value, float) else value
+
+
+def graph_of(graph: str | Graph) -> Graph:
+    """Return a graph that is given by a name in ``FAMILIES`` or as it is; no file is read.
+
+    Raises:
+        TypeError: If it is neither.
+        ValueError: If no family has the name.
+
+    Source:
+        Ours.
+    """
+    return named_graph(_checks.one_of("graph", graph, FAMILIES)) if isinstance(graph, str) else require_graph(graph)
 
 
 def graph_data(graph: Graph) -> dict:

@@ -3,11 +3,11 @@
 import traitlets
 
 from .. import _checks
-from ..graphs import FAMILIES, Graph, named_graph, require_graph
+from ..graphs import Graph
 from ..memories import associative_memory
 from ..node2vec import gradient_flow
 from ..reporting import figures
-from .base import Explorable, encoded, graph_data
+from .base import Explorable, encoded, graph_data, graph_of
 
 NODES = 40
 """The largest graph whose map a page edits at thirty pictures a second."""
@@ -57,7 +57,7 @@ class Edit(Explorable):
         steps: int = 3000,
         seed: int = 0,
     ):
-        g = named_graph(_checks.one_of("graph", graph, FAMILIES)) if isinstance(graph, str) else require_graph(graph)
+        g = graph_of(graph)
         if g.n_nodes > NODES:
             raise ValueError(f"graph must have at most {NODES} nodes in the page, got {g!r}. Use edit_facts for more.")
         width, steps = _checks.integer("width", width, least=2), _checks.integer("steps", steps, least=1)

@@ -4,11 +4,11 @@ import torch
 import traitlets
 
 from .. import _checks
-from ..graphs import FAMILIES, Graph, named_graph, require_graph
+from ..graphs import Graph
 from ..measures import edge_recall
 from ..node2vec import gradient_flow
 from ..reporting import figures
-from .base import Explorable, encoded, graph_data
+from .base import Explorable, encoded, graph_data, graph_of
 
 NODES, LETTERS = 60, 20_000
 """Of the largest graph, and of the longest text, that the page takes."""
@@ -38,7 +38,7 @@ class Facts(Explorable):
     edges = traitlets.Unicode().tag(sync=True, reader=True)
 
     def __init__(self, graph: str | Graph = "davis", *, width: int = 16, seed: int = 0):
-        g = named_graph(_checks.one_of("graph", graph, FAMILIES)) if isinstance(graph, str) else require_graph(graph)
+        g = graph_of(graph)
         if not 3 <= g.n_nodes <= NODES:
             raise ValueError(f"graph must have 3 to {NODES} nodes in the page, got {g!r}. Use gradient_flow for more.")
         for label in map(str, g.labels):

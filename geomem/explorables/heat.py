@@ -3,11 +3,11 @@
 import traitlets
 
 from .. import _checks
-from ..graphs import FAMILIES, Graph, named_graph, require_graph
+from ..graphs import Graph
 from ..measures import cosines, edge_recall
 from ..memories import heat_kernel_memory, largest_heat_time
 from ..reporting import figures
-from .base import Explorable, graph_data
+from .base import Explorable, graph_data, graph_of
 
 NODES = 40
 """The largest graph whose table is drawn in the page."""
@@ -35,7 +35,7 @@ class Heat(Explorable):
     node = traitlets.Int().tag(sync=True, reader=True)
 
     def __init__(self, graph: str | Graph = "path_star", *, t: float | None = None, node: int = 0):
-        g = named_graph(_checks.one_of("graph", graph, FAMILIES)) if isinstance(graph, str) else require_graph(graph)
+        g = graph_of(graph)
         if g.n_nodes > NODES:
             raise ValueError(
                 f"graph must have at most {NODES} nodes in the page, got {g!r}. Use heat_kernel_memory for more."
