@@ -13,7 +13,7 @@ from tools import book, cards, claims, pages
 # The criteria as they were first fixed, and as they stand. Whoever amends one keeps its old words in book/claims.toml,
 # with date and reason, before the new runs; the first digest stays, the second follows.
 FIXED = {"claim": "252d1ab547bd8a2b", "own": "af85f357a3ede2ce"}
-AMENDED = {"claim": "3b7174c5ff00204c"}
+AMENDED = {"claim": "03357a34068a1ace"}
 RECORDED = [(path.stem, *claims.recorded(path)) for path in book.chapters()]
 
 
