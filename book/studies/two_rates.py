@@ -1,7 +1,7 @@
-"""Facts, then paths alone at two rates, or interleaved by our recipe: ``--condition apart|interleaved --seed 10 --out FILE``.
+"""Facts, then paths alone at two rates, or interleaved as in our recipe: ``--condition apart --seed 10 --out FILE``.
 
-The rates are the paper's, 1e-2 and 5e-5 (appendix D). The facts' warm-up and number of steps were chosen on seed 100: without
-warm-up, or in half the steps, the small model forgets its facts as soon as it trains on paths alone.
+The rates are the paper's, 1e-2 and 5e-5 (appendix D). The facts' warm-up and number of steps were chosen on seed 100:
+without warm-up, or in half the steps, the small model forgets its facts as soon as it trains on paths alone.
 """
 
 import argparse
