@@ -256,8 +256,9 @@ def _train_chunk(
     trained = {name for name, p in models[0].named_parameters() if p.requires_grad}
     parameters, _ = stack_module_state(models)
     parameters = {k: _padded(v.detach().to(device, dtype)).requires_grad_(k in trained) for k, v in parameters.items()}
-    rates = torch.tensor([m["dropout"] for m in members], dtype=dtype, device=device)
-    noise = _noise(models[0], members, tokens, device, dtype) if rates.any() else itertools.repeat(None)
+    dropped = [m["dropout"] for m in members]
+    rates = torch.tensor(dropped, dtype=dtype).to(device)
+    noise = _noise(models[0], members, tokens, device, dtype) if any(dropped) else itertools.repeat(None)
     n = len(targets)
     tokens, targets = tokens.to(device), targets.to(device, dtype)
 

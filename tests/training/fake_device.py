@@ -1,9 +1,10 @@
 """Placement without a GPU: fake tensors on a device that is not the CPU. A tensor left on the wrong one ends a test.
 
-No numbers are computed, so what follows from values is not seen: an evaluation's ``tolist``, and the paths of drawn arms and
-drawn neighbourhoods, whose number follows from values. Nor are bf16's autocast, kernels that only CUDA has, CUDA graphs,
-``torch.compile``, streams, memory and generators: these are the CPU's here. The device is torch's place for backends of
-others, under the name "fake".
+No numbers are computed, so what follows from values is not seen: an evaluation's ``tolist`` and edge recall, and the paths
+of drawn arms and drawn neighbourhoods, whose number follows from values. Measures compute on the CPU; that they bring their
+table there is seen, and no more. Nor are bf16's autocast, kernels that only CUDA has, CUDA graphs, ``torch.compile``,
+streams, memory and generators: these are the CPU's here. The device is torch's place for backends of others, under the
+name "fake".
 """
 
 import types
@@ -13,9 +14,13 @@ import torch
 from torch._subclasses.fake_tensor import FakeTensorMode, is_fake, unset_fake_temporarily
 from torch.fx.experimental.symbolic_shapes import ShapeEnv
 from torch.utils import backend_registration
+from tqdm import tqdm
 
 import geomem as gm
-from geomem.training import loop
+from geomem import _checks
+from geomem.measures import sampled
+from geomem.node2vec import blockwise
+from geomem.training import ensemble, loop
 
 CORES = ("transformer", "mamba", "linear", "identity")
 STAGES = {
@@ -51,7 +56,7 @@ def fake(device, monkeypatch):
     def moved_to(x, *where, **options):
         if is_fake(x) or device not in (*where, *options.values()):
             return to(x, *where, **options)
-        return torch.empty(x.shape, dtype=x.dtype, device=device)
+        return torch.empty_like(to(x, *(given for given in where if given != device)), device=device)
 
     monkeypatch.setattr(torch.Tensor, "to", moved_to)
     monkeypatch.setattr(gm.PathTask, "settings", {})  # they hash the graph's numbers
@@ -103,3 +108,44 @@ def test_a_step_of_train_stays_on_its_device(core, name, fake, device):
     state.sync()
     assert all(p.device == device for p in model.parameters()) and loss.device == device
     assert all(p.grad.device == device for p in state.moving if p.grad is not None)
+
+
+@pytest.mark.parametrize("precision", ["float32", "float64"])
+@pytest.mark.parametrize("core", CORES)
+@pytest.mark.parametrize("dropout", [0.0, 0.5])
+def test_an_ensemble_stays_on_its_device(core, precision, dropout, fake, device, monkeypatch):
+    def real_model(**settings):
+        with unset_fake_temporarily():
+            return gm.SequenceModel(**settings)
+
+    monkeypatch.setattr(ensemble, "SequenceModel", real_model)
+    monkeypatch.setattr(ensemble, "_second_stream", lambda seed: torch.Generator().manual_seed(seed))  # it reads a value
+    settings = dict(n_tokens=12, core=core, width=16, layers=1, heads=1, context=2, position_std=1.0)
+    members = [{"lr": 0.1, "weight_decay": 0.0, "init_std": 0.1, "dropout": dropout, "seed": seed} for seed in (0, 1)]
+    tokens = torch.zeros(8, 1 + gm.models.CORES[core].sequential, dtype=torch.int64)
+    rest = 2, ensemble.SCHEDULES["cosine"], (0, 2), precision, device, tqdm(disable=True)
+    *tables, parameters = ensemble._train_chunk(settings, members, tokens, torch.ones(8, 8), *rest)
+    assert all(x.device.type == "cpu" for x in (*tables, *parameters.values()))
+
+
+@pytest.mark.parametrize("precision", blockwise.PRECISIONS)
+@pytest.mark.parametrize("self_edges", [False, True])
+def test_the_flow_by_blocks_stays_on_its_device(precision, self_edges, fake, device):
+    dtype = blockwise.PRECISIONS[precision]
+    low = torch.bfloat16 if precision == "bf16" else dtype
+    walk, V = blockwise._Walk(TASK.graph, self_edges, device, dtype), torch.ones(25, 4, dtype=dtype, device=device)
+    V.add_(walk.velocity(V, 10, low), alpha=0.1)
+    assert V.device == walk.loss(V, 10, low).device == device
+
+
+@pytest.mark.parametrize("core", ("transformer", "mamba"))
+def test_an_evaluation_and_the_measures_bring_to_the_cpu_what_they_read(core, fake, device, monkeypatch):
+    monkeypatch.setattr(sampled, "path_star", lambda *size: size)  # it reads values
+    with unset_fake_temporarily():
+        real = gm.SequenceModel(TASK.vocabulary.n_tokens, core=core, width=8, layers=1, heads=1)
+        arms = TASK.graph.paths[:3, 1:]
+    model = on_device(real, device)
+    inputs, targets = TASK.examples(TASK.train_leaves)
+    table, _ = sampled.sub_star(model.embedding, TASK.graph, arms)
+    for read in (loop._hits(model, inputs, targets), table, _checks.table(model.embedding)):
+        assert read.device.type == "cpu"
