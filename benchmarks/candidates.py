@@ -2,14 +2,19 @@
 
 ``OMP_NUM_THREADS=1 .venv/bin/python benchmarks/candidates.py [DEGREExLENGTH ...]``
 
-An example is a fact or a path that a step's loss reads. The first step of each run is left out, and so is the evaluation.
+An example is a fact or a path that a step's loss reads. The first step of each run and the evaluation are left out. The
+bound of a step is what its matrix products take at this core's best rate, or its bytes at the best rate of a copy, whichever
+is longer (``training.cost``); the last column says how much of a step on arms this is.
 """
 
 import argparse
 import statistics
 import time
 
+import torch
+
 import geomem as gm
+from geomem.training import cost
 
 REPEATS, STEPS = 3, {"all tokens": 4, "arms": 24}
 KINDS = {"facts": 0, "facts and paths": 128}
@@ -23,9 +28,33 @@ def examples(stage: gm.Stage, task: gm.PathTask) -> float:
     return share * len(task.edges) + min(stage.paths, share * task.n_paths)
 
 
+def best_of(work, size: float, repeats: int = 20) -> float:
+    """Return the best rate of the processor at some work of that size."""
+    spent = []
+    for _ in range(repeats):
+        start = time.process_time()
+        work()
+        spent.append(time.process_time() - start)
+    return size / min(spent)
+
+
+def bound(stage: gm.Stage, task: gm.PathTask) -> float:
+    """Return the seconds that no step can go below."""
+    a, long = torch.ones(1024, 1024), torch.ones(2**26)
+    products = best_of(lambda: a @ a, 2 * 1024**3)
+    bytes_of_a_copy = best_of(long.clone, 8 * len(long))
+    price = cost.step_cost(a_model(task, 0).settings, task, stage, low=False)
+    return max(price.flops / products, price.bytes / bytes_of_a_copy)
+
+
+def a_model(task: gm.PathTask, seed: int) -> gm.SequenceModel:
+    """Return the Transformer of chapter 10."""
+    return gm.SequenceModel(task.vocabulary.n_tokens, width=32, layers=2, heads=1, seed=seed)
+
+
 def rate(stage: gm.Stage, task: gm.PathTask, seed: int) -> float:
     """Return examples a second of the processor."""
-    model = gm.SequenceModel(task.vocabulary.n_tokens, width=32, layers=2, heads=1, seed=seed)
+    model = a_model(task, seed)
     clock = []
     gm.train(
         model,
@@ -50,15 +79,17 @@ def compare(degree: int, length: int) -> None:
         slow, fast = (statistics.median(rates) for rates in zip(*pairs, strict=True))
         ratios = sorted(b / a for a, b in pairs)
         spread = f"{statistics.median(ratios):.1f} ({ratios[0]:.1f} to {ratios[-1]:.1f})"
-        n = task.graph.n_nodes
-        print(f"| G({degree},{length}), {n:,} nodes | {kind} | {slow:,.0f} | {fast:,.0f} | {spread} |", flush=True)
+        n, share = task.graph.n_nodes, bound(arms, task) * fast / examples(arms, task)
+        row = f"| G({degree},{length}), {n:,} nodes | {kind} | {slow:,.0f} | {fast:,.0f} | {spread} | {share:.0%} |"
+        print(row, flush=True)
 
 
 def main() -> None:
     """Compare the sizes that are asked for."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("size", nargs="*", metavar="DEGREExLENGTH", default=["5000x5", "10000x6"])
-    print("| star | a step reads | all tokens, examples a second | arms | ratio |\n| --- | --- | ---: | ---: | ---: |")
+    head = ["star", "a step reads", "all tokens, examples a second", "arms", "ratio", "share of the bound"]
+    print(f"| {' | '.join(head)} |\n| --- | --- | ---: | ---: | ---: | ---: |")
     for size in parser.parse_args().size:
         compare(*map(int, size.split("x")))
 
