@@ -45,7 +45,8 @@ def blockwise_flow(
         self_edges: Train ``u -> u`` too.
         snapshots: Steps at which to keep loss and V; the last step is always one, and by default the only one.
         start: Number of steps done and the table after them, to continue from; earlier snapshots are left out.
-        rows: Rows of a block; by default as many as ``CHUNK_BYTES`` holds.
+        rows: Rows of a block; by default as many as ``CHUNK_BYTES`` holds, and at least as many as the table has columns:
+            a block reads the whole table, and this keeps the reading below the products.
         device: "cpu", "cuda", "auto", or a ``torch.device``.
         precision: "float64", "float32", or "bf16": products of bfloat16, all else float32.
         on_snapshot: Called with step, loss and V, on the device, at each snapshot. The result then keeps only the last V.
@@ -74,7 +75,7 @@ def blockwise_flow(
     dtype = PRECISIONS[_checks.one_of("precision", precision, PRECISIONS)]
     device = _checks.device_of(device)
     if rows is None:
-        rows = max(1, CHUNK_BYTES.get(device.type, 2**22) // (4 * n))
+        rows = max(width, CHUNK_BYTES.get(device.type, 2**22) // (4 * n))
     rows = _checks.integer("rows", rows, least=1)
     walk = _Walk(graph, self_edges, device, dtype)
     done, V = _start(graph, width, init_std, seed, start, steps)
