@@ -32,8 +32,8 @@ appendix.
 """
 OWN = """## What we found
 
-Findings of this book, not of the paper. Their criteria, too, were committed before their studies ran; single runs on other
-seeds had been seen of O1, O2, O4 and O5.
+Findings of this book, not of the paper. Their criteria, too, were committed before their studies ran. What had been seen
+beforehand stands on each card, or here: single runs on other seeds of O1, O2, O4 and O5.
 """
 RULES = """## How the criteria were fixed
 
