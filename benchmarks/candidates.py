@@ -12,6 +12,7 @@ import statistics
 import time
 
 import torch
+from flow import seconds_of
 
 import geomem as gm
 from geomem.training import cost
@@ -28,21 +29,12 @@ def examples(stage: gm.Stage, task: gm.PathTask) -> float:
     return share * len(task.edges) + min(stage.paths, share * task.n_paths)
 
 
-def best_of(work, size: float, repeats: int = 20) -> float:
-    """Return the best rate of the processor at some work of that size."""
-    spent = []
-    for _ in range(repeats):
-        start = time.process_time()
-        work()
-        spent.append(time.process_time() - start)
-    return size / min(spent)
-
-
 def bound(stage: gm.Stage, task: gm.PathTask) -> float:
     """Return the seconds that no step can go below."""
     a, long = torch.ones(1024, 1024), torch.ones(2**26)
-    products = best_of(lambda: a @ a, 2 * 1024**3)
-    bytes_of_a_copy = best_of(long.clone, 8 * len(long))
+    how = dict(device=torch.device("cpu"), clock=time.process_time)
+    products = 2 * 1024**3 / seconds_of(lambda: a @ a, **how)
+    bytes_of_a_copy = 8 * len(long) / seconds_of(long.clone, **how)
     price = cost.step_cost(a_model(task, 0).settings, task, stage, low=False)
     return max(price.flops / products, price.bytes / bytes_of_a_copy)
 

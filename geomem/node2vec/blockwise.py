@@ -45,8 +45,7 @@ def blockwise_flow(
         self_edges: Train ``u -> u`` too.
         snapshots: Steps at which to keep loss and V; the last step is always one, and by default the only one.
         start: Number of steps done and the table after them, to continue from; earlier snapshots are left out.
-        rows: Rows of a block; by default as many as ``CHUNK_BYTES`` holds, and at least as many as the table has columns:
-            a block reads the whole table, and this keeps the reading below the products.
+        rows: Rows of a block; by default as ``rows_of_block`` says.
         device: "cpu", "cuda", "auto", or a ``torch.device``.
         precision: "float64", "float32", or "bf16": products of bfloat16, all else float32.
         on_snapshot: Called with step, loss and V, on the device, at each snapshot. The result then keeps only the last V.
@@ -74,9 +73,7 @@ def blockwise_flow(
     _checks.boolean("self_edges", self_edges)
     dtype = PRECISIONS[_checks.one_of("precision", precision, PRECISIONS)]
     device = _checks.device_of(device)
-    if rows is None:
-        rows = max(width, CHUNK_BYTES.get(device.type, 2**22) // (4 * n))
-    rows = _checks.integer("rows", rows, least=1)
+    rows = rows_of_block(n, width, device) if rows is None else _checks.integer("rows", rows, least=1)
     walk = _Walk(graph, self_edges, device, dtype)
     done, V = _start(graph, width, init_std, seed, start, steps)
     V, low = V.to(device, dtype, copy=True), torch.bfloat16 if precision == "bf16" else dtype
@@ -99,6 +96,19 @@ def blockwise_flow(
     at = at if on_snapshot is None else at[-1:]
     losses = torch.tensor(losses[-len(at) :], dtype=dtype)[:, None]
     return Flow(torch.tensor(at), losses, torch.stack(tables)[:, None], (seed,))
+
+
+def rows_of_block(n: int, width: int, device: torch.device) -> int:
+    """Return how many rows a block has by default: as many as ``CHUNK_BYTES`` holds, and at least one per column.
+
+    A block reads the whole table for each of its products. With fewer rows than columns, reading would take longer than
+    computing.
+
+    Example:
+        >>> rows_of_block(90_001, 128, torch.device("cpu"))
+        128
+    """
+    return max(width, CHUNK_BYTES.get(device.type, 2**22) // (4 * n))
 
 
 def flops_per_step(n: int, width: int) -> int:
