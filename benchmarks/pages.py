@@ -1,6 +1,6 @@
 """What each page of the built book costs a reader: requests, bytes, first paint, faults that axe finds, width on a phone.
 
-``make site; .venv/bin/python benchmarks/pages.py`` writes benchmarks/pages.md. Bytes are those that a plain server sends,
+``make site; .venv/bin/python -m benchmarks.pages`` writes benchmarks/pages.md. Bytes are those that a plain server sends,
 unpacked; first paint is the median of three visits with an empty cache, on the machine that serves the page.
 """
 
